@@ -1,0 +1,1 @@
+"""The services: one module per microservice, and the engines that do their work."""
