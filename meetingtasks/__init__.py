@@ -1,0 +1,1 @@
+"""meetingtasks: the task fleet behind a video-meeting platform."""
