@@ -1,0 +1,168 @@
+"""What the platform knows about a task, as frozen values, and how a stored hash is read into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from meetingtasks.states import Priority, TaskState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a task is; ``percent`` never falls within an attempt."""
+
+    percent: float = 0.0
+    step: str = ""
+    completed_steps: int = 0
+    total_steps: int = 0
+    message: str = ""
+    updated_ms: int | None = None
+
+    @property
+    def progress(self) -> float:
+        """The percent, under the name that earlier systems used."""
+        return self.percent
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskError:
+    """Why a task failed."""
+
+    code: str
+    error_class: str
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+    traceback: str = ""
+    exc_type: str = ""
+    exc_module: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One run of a task."""
+
+    attempt: int
+    worker: str
+    pid: int
+    started_ms: int
+    ended_ms: int | None = None
+    outcome: str = "running"  # completed, failed, retrying, timeout, cancelled, lost
+    error: str = ""
+
+    @property
+    def run_ms(self) -> int | None:
+        """Milliseconds it ran, once it has ended."""
+        return None if self.ended_ms is None else self.ended_ms - self.started_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRecord:
+    """Everything that the store knows about a task."""
+
+    id: str
+    type: str
+    name: str
+    service: str
+    queue: str
+    priority: Priority
+    state: TaskState
+    created_ms: int
+    eta_ms: int | None = None
+    first_started_ms: int | None = None
+    ended_ms: int | None = None
+    expires_ms: int | None = None
+    attempt: int = 0
+    retries: int = 0
+    max_retries: int | None = None
+    timeout_s: float | None = None
+    worker: str = ""
+    payload: Any = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    user_id: int | str | None = None
+    meeting_id: int | str | None = None
+    session_id: str | None = None
+    project_id: int | str | None = None
+    pipeline_id: str | None = None
+    parent_task_id: str | None = None
+    trace_id: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    result: Any = None
+    error: TaskError | None = None
+    partial: bool = False
+    dead: bool = False
+    cancel_reason: str = ""
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def retry_count(self) -> int:
+        """Retries so far, under the name that earlier systems used."""
+        return self.retries
+
+    @property
+    def wait_ms(self) -> int | None:
+        """Milliseconds from acceptance (or its planned time) to the first start."""
+        if self.first_started_ms is None:
+            return None
+        return max(0, self.first_started_ms - max(self.created_ms, self.eta_ms or 0))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready values."""
+        return asdict(self)
+
+
+_PLAIN = ("id", "type", "name", "service", "queue", "worker", "cancel_reason")
+_NUMBERS = ("created_ms", "eta_ms", "first_started_ms", "ended_ms", "expires_ms", "attempt", "retries", "max_retries")
+_VALUES = (
+    *("payload", "metadata", "user_id", "meeting_id", "session_id", "project_id", "pipeline_id"),
+    *("parent_task_id", "trace_id", "result", "timeout_s"),
+)
+_ATTEMPT_PREFIX = "attempt:"
+
+
+def to_fields(values: Mapping[str, Any]) -> dict[str, str]:
+    """Turn a record's first values into the strings of a stored hash; None is left out."""
+    fields: dict[str, str] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        if name in _VALUES:
+            fields[name] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        else:
+            fields[name] = str(value)
+    return fields
+
+
+def from_fields(fields: Mapping[str, str]) -> TaskRecord:
+    """Read a stored hash; KeyError or ValueError when it is not a task's record."""
+    values: dict[str, Any] = {name: fields[name] for name in _PLAIN if name in fields}
+    values |= {name: int(fields[name]) for name in _NUMBERS if fields.get(name)}
+    values |= {name: json.loads(fields[name]) for name in _VALUES if fields.get(name)}
+    return TaskRecord(
+        **values,
+        priority=Priority(fields.get("priority", "normal")),
+        state=TaskState(fields["state"]),
+        progress=_progress(fields),
+        error=TaskError(**json.loads(fields["error"])) if fields.get("error") else None,
+        partial=fields.get("partial") == "1",
+        dead=fields.get("dead") == "1",
+        attempts=_attempts(fields),
+    )
+
+
+def _progress(fields: Mapping[str, str]) -> Progress:
+    return Progress(
+        percent=float(fields.get("percent", "0")),
+        step=fields.get("step", ""),
+        completed_steps=int(fields.get("completed_steps", "0")),
+        total_steps=int(fields.get("total_steps", "0")),
+        message=fields.get("message", ""),
+        updated_ms=int(fields["progress_ms"]) if "progress_ms" in fields else None,
+    )
+
+
+def _attempts(fields: Mapping[str, str]) -> tuple[Attempt, ...]:
+    found = [Attempt(**json.loads(value)) for name, value in fields.items() if name.startswith(_ATTEMPT_PREFIX)]
+    return tuple(sorted(found, key=lambda attempt: attempt.attempt))

@@ -1,0 +1,148 @@
+"""Every setting: its unit, default and special values, read once and then frozen.
+
+Sources, strongest first: arguments, ``MT_…`` environment variables, the YAML or JSON file named by ``MT_CONFIG``,
+defaults. Nothing else in the platform reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from meetingtasks.errors import SettingsError
+
+_PREFIX = "MT_"
+_CONFIG_VARIABLE = "MT_CONFIG"
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "memory")
+
+
+class Settings(BaseSettings):
+    """The platform's settings; each field's description gives unit and special values."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    broker_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Broker: redis://, rediss://, redis+socket:///path?virtual_host=0, sentinel://",
+    )
+    store_url: str | None = Field(None, description="Store of task records; empty: the broker's server")
+    storage_root: Path = Field(Path("var/storage"), description="Directory of recordings and results")
+    scratch_root: Path | None = Field(None, description="Directory for temporary files; empty: under storage_root")
+    record_ttl_s: int = Field(86_400, ge=60, description="Seconds a finished task's record stays in the store")
+    event_stream_length: int = Field(100_000, ge=1000, description="Task events kept in the store's stream")
+    inline_result_limit_bytes: int = Field(
+        262_144, ge=1024, description="Largest result kept in the record; a larger one must be a reference"
+    )
+    lease_s: float = Field(6.0, ge=0.3, description="Seconds a worker may hold a message without renewing it")
+    renew_s: float = Field(2.0, ge=0.1, description="Seconds between renewals; at most a third of lease_s")
+    max_deliveries: int = Field(3, ge=1, le=100, description="Worker crashes after which a task is given up")
+    retry_policy: Literal["exponential", "quadratic"] = Field("exponential", description="How retry delays grow")
+    retry_base_s: float = Field(1.0, gt=0, le=3600, description="Seconds before the first retry, before jitter")
+    retry_cap_s: float = Field(300.0, gt=0, le=86_400, description="Longest delay before a retry, in seconds")
+    retry_jitter: bool = Field(default=True, description="Draw each delay between zero and the grown one")
+    retry_resource_s: float = Field(600.0, gt=0, description="Seconds before the retry of a resource error")
+    concurrency: int = Field(0, ge=0, le=1024, description="Tasks at once per worker; 0: by the service's own rule")
+    max_shutdown_wait_s: float = Field(300.0, ge=0, description="Seconds a stopping worker waits for running tasks")
+    speech_engine: str = Field("auto", description="auto, pocketsphinx, whisper or http")
+    whisper_model_path: Path | None = Field(None, description="Directory of a faster-whisper model")
+    speech_http_url: str | None = Field(None, description="OpenAI-style /v1/audio/transcriptions endpoint")
+    speech_http_key: SecretStr | None = Field(None, description="Bearer key of that endpoint")
+    chat_url: str | None = Field(None, description="OpenAI-style /v1/chat/completions endpoint for minutes and texts")
+    chat_key: SecretStr | None = Field(None, description="Bearer key of that endpoint")
+    chat_model: str | None = Field(None, description="Model name sent to that endpoint")
+    face_model_path: Path | None = Field(None, description="ONNX model for emotions in faces")
+    chunks_in_flight: int = Field(4, ge=1, le=1000, description="Chunks of one recording queued at the same time")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
+    log_format: Literal["text", "json"] = Field("text", description="One line per record: key=value text or JSON")
+
+    @field_validator("broker_url", "store_url")
+    @classmethod
+    def _known_scheme(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        scheme, separator, _ = url.partition("://")
+        if not separator or scheme not in BROKER_SCHEMES:
+            raise ValueError(f"start it with one of {', '.join(s + '://' for s in BROKER_SCHEMES)}")
+        return url
+
+    @field_validator("renew_s")
+    @classmethod
+    def _renews_in_time(cls, renew_s: float, info: Any) -> float:
+        lease_s = info.data.get("lease_s")
+        if lease_s is not None and renew_s * 3 > lease_s + 1e-9:
+            raise ValueError(f"must be at most a third of lease_s ({lease_s})")
+        return renew_s
+
+    @property
+    def effective_store_url(self) -> str:
+        """Where task records live."""
+        return self.store_url or self.broker_url
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the file of ``MT_CONFIG``."""
+        del dotenv_settings, file_secret_settings
+        path = os.environ.get(_CONFIG_VARIABLE)
+        if not path:
+            return init_settings, env_settings
+        source = JsonConfigSettingsSource if path.endswith(".json") else YamlConfigSettingsSource
+        return init_settings, env_settings, source(settings_cls, _readable(Path(path)))
+
+
+def _readable(path: Path) -> Path:
+    if not path.is_file():
+        raise SettingsError(f"{_CONFIG_VARIABLE}: there is no file {path}", file=str(path))
+    return path
+
+
+def load(**overrides: Any) -> Settings:
+    """Read and check all settings; SettingsError names the setting, where it stands and what is allowed."""
+    _refuse_unknown_variables()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = [f"{'.'.join(str(part) for part in e['loc'])}: {_problem(e)}" for e in error.errors()]
+        raise SettingsError("; ".join(problems), problems=problems) from None
+    except (ValueError, OSError) as error:  # an unreadable or malformed file
+        raise SettingsError(f"{os.environ.get(_CONFIG_VARIABLE, 'settings')}: {error}") from error
+
+
+@functools.cache
+def current() -> Settings:
+    """Return this process's settings, read at the first call."""
+    return load()
+
+
+def _problem(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(error["loc"][-1]), Settings.model_fields, n=1)
+        return "unknown setting" + (f"; did you mean {near[0]}?" if near else "")
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _refuse_unknown_variables() -> None:
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | {_CONFIG_VARIABLE}
+    for name in os.environ:
+        if name.startswith(_PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name}: unknown environment variable{hint}", variable=name)

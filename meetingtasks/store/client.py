@@ -1,0 +1,55 @@
+"""The connection to the store: one bounded pool per process and server."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+# redis-py's types cannot say that decode_responses=True makes every reply text, so they would only add casts
+Client: TypeAlias = Any
+
+MAX_CONNECTIONS = 50
+_clients: dict[tuple[int, str], Client] = {}
+_lock = threading.Lock()
+
+
+def connect(url: str) -> Client:
+    """Return this process's client for a server; safe after a fork, shared by all threads.
+
+    Accepts the broker's URL forms: ``redis://``, ``rediss://``, ``redis+socket:///path?virtual_host=0``.
+    """
+    key = (os.getpid(), url)
+    with _lock:
+        if key not in _clients:
+            _clients[key] = _new(url)
+        return _clients[key]
+
+
+def _new(url: str) -> Client:
+    return redis.Redis.from_url(
+        to_redis_py(url),
+        decode_responses=True,
+        max_connections=MAX_CONNECTIONS,
+        socket_connect_timeout=5,
+        socket_timeout=10,
+        socket_keepalive=True,
+        health_check_interval=30,
+        # Scripts are idempotent by token, so a command whose reply was lost may be sent again.
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 4),
+    )
+
+
+def to_redis_py(url: str) -> str:
+    """Turn kombu's ``redis+socket://`` form into the ``unix://`` form of redis-py; others stay as they are."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis+socket", "socket"):
+        return url
+    query = dict(parse_qsl(parts.query))
+    database = query.pop("virtual_host", "0").strip("/") or "0"
+    return f"unix://{parts.path}?{urlencode({**query, 'db': database})}"

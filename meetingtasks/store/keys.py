@@ -1,0 +1,47 @@
+"""Every key of the store, with its type, content and lifetime. Nobody writes a key by hand."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PREFIX: Final = "mt:"
+
+#: zset: ids of tasks that are not final, by time of acceptance in ms; for ever
+LIVE: Final = PREFIX + "live"
+#: zset: ids of failed tasks that used up their retries, by time of death in ms; until requeued or purged
+DEAD: Final = PREFIX + "dead"
+#: hash: "<event>" and "<queue>:<event>" -> how often it happened; for ever
+COUNTS: Final = PREFIX + "counts"
+#: stream: one entry per change of a task's state {task, event, type, queue, …}; capped in length
+STREAM: Final = PREFIX + "stream"
+#: hash: service name -> its route as JSON; until removed
+ROUTES: Final = PREFIX + "routes"
+#: zset: ids of runs that are not final, by start in ms; until they end
+RUNS_LIVE: Final = PREFIX + "runs"
+#: zset: ids of all kept runs, by start in ms; trimmed with the runs
+RUNS_RECENT: Final = PREFIX + "runs:recent"
+
+
+def task(task_id: str) -> str:
+    """Hash: one task's record and attempts; kept ``record_ttl_s`` after its end."""
+    return f"{PREFIX}task:{task_id}"
+
+
+def done(task_id: str) -> str:
+    """Pub/Sub channel: Celery's result meta as JSON, once, at the task's end."""
+    return f"{PREFIX}done:{task_id}"
+
+
+def watch(task_id: str) -> str:
+    """Pub/Sub channel: every change of one task {event, state, percent, step, message} as JSON."""
+    return f"{PREFIX}watch:{task_id}"
+
+
+def run(run_id: str) -> str:
+    """Hash: one pipeline run's record; kept ``record_ttl_s`` after its end."""
+    return f"{PREFIX}run:{run_id}"
+
+
+def run_parts(run_id: str, stage: str) -> str:
+    """Hash: index of a part of a stage -> its final state as JSON; kept as long as the run."""
+    return f"{PREFIX}run:{run_id}:{stage}"

@@ -1,0 +1,174 @@
+"""The records of tasks: one typed function per atomic change, and the reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
+
+from redis.client import Pipeline
+
+from meetingtasks.records import Progress, TaskError, TaskRecord, from_fields, to_fields
+from meetingtasks.states import TaskState
+from meetingtasks.store import keys
+from meetingtasks.store.client import Client
+from meetingtasks.store.scripts import Value, load
+
+Told = Literal["ok", "cancel", "lost"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Who runs an attempt: the fencing token and where."""
+
+    token: str
+    worker: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A message that must not run: its task has ended, or a later attempt is planned."""
+
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a task ends."""
+
+    state: TaskState
+    result: Any = None
+    error: TaskError | None = None
+    meta: str = "{}"  # Celery's result meta as JSON, for those who wait
+    children: str = "[]"
+    partial: bool = False
+    dead: bool = False
+
+
+class TaskStore:
+    """The task records on one server."""
+
+    def __init__(self, client: Client, *, record_ttl_s: int = 86_400, stream_length: int = 100_000) -> None:
+        self.client = client
+        self._ttl_s = record_ttl_s
+        self._cap = stream_length
+
+    def create(self, task_id: str, values: Mapping[str, Any], *, pipe: Pipeline | None = None) -> bool:
+        """Accept a task; False when the id is taken. With ``pipe`` the command only joins that transaction."""
+        script = load("create")
+        script_keys = [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM]
+        args: list[Value] = [task_id, self._cap, *_flat(to_fields(values))]
+        if pipe is not None:
+            pipe.eval(script.source, len(script_keys), *script_keys, *args)
+            return True
+        return bool(script(self.client, script_keys, args))
+
+    def start(self, task_id: str, run: Run, *, retries: int, otherwise: Mapping[str, Any]) -> TaskRecord | Refused:
+        """Ask for the right to run; ``otherwise`` makes a record for a message that came without one."""
+        reply = load("start")(
+            self.client,
+            [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id)],
+            [task_id, self._cap, retries, run.token, run.worker, run.pid, self._ttl_s, *_flat(to_fields(otherwise))],
+        )
+        if reply[0] == "refused":
+            return Refused(reply[1])
+        return from_fields(dict(zip(reply[1::2], reply[2::2], strict=True)))
+
+    def progress(self, task_id: str, token: str, progress: Progress) -> Told:
+        """Report how far the running attempt is."""
+        reply = load("progress")(
+            self.client,
+            [keys.task(task_id)],
+            [
+                *(task_id, token, progress.percent, progress.step),
+                *(progress.completed_steps, progress.total_steps, progress.message),
+            ],
+        )
+        return cast("Told", reply)
+
+    def finish(self, task_id: str, token: str, end: End) -> str:
+        """Write a task's end; returns the state that stands now, or ``lost`` when the token owns nothing any more."""
+        fields = {"partial": "1" if end.partial else "0", "children": end.children}
+        if end.result is not None:
+            fields["result"] = json.dumps(end.result, ensure_ascii=False, separators=(",", ":"))
+        if end.error is not None:
+            fields["error"] = json.dumps(asdict(end.error), ensure_ascii=False, default=repr)
+        return str(
+            load("finish")(
+                self.client,
+                [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id), keys.DEAD],
+                [
+                    *(task_id, self._cap, token, end.state.value, self._ttl_s, "1" if end.dead else "0", end.meta),
+                    *(end.error.message if end.error else "", *_flat(fields)),
+                ],
+            )
+        )
+
+    def retry(self, task_id: str, retries: int, *, eta_ms: int | None, why: str, pipe: Pipeline | None = None) -> bool:
+        """Plan the next attempt; False when it is on record already. With ``pipe`` it joins that transaction."""
+        script = load("retry")
+        script_keys = [keys.task(task_id), keys.COUNTS, keys.STREAM]
+        args: list[Value] = [task_id, self._cap, retries, "" if eta_ms is None else eta_ms, why]
+        if pipe is not None:
+            pipe.eval(script.source, len(script_keys), *script_keys, *args)
+            return True
+        return bool(script(self.client, script_keys, args))
+
+    def cancel(self, task_id: str, *, reason: str = "", actor: str = "") -> str:
+        """Cancel and return ``cancelled`` (it never starts), ``running`` (told), ``unknown``, or the final state it has."""
+        return str(
+            load("cancel")(
+                self.client,
+                [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id)],
+                [task_id, self._cap, reason, actor, self._ttl_s],
+            )
+        )
+
+    def cancel_asked(self, task_id: str, token: str) -> bool:
+        """Tell whether the running attempt should stop: cancelled, or no longer the owner."""
+        cancel_ms, owner = self.client.hmget(keys.task(task_id), "cancel_ms", "token")
+        return cancel_ms is not None or owner != token
+
+    def get(self, task_id: str) -> TaskRecord | None:
+        """Read one record, or None."""
+        fields = self.client.hgetall(keys.task(task_id))
+        return from_fields(fields) if fields.get("state") else None
+
+    def get_fields(self, task_ids: Iterable[str]) -> list[dict[str, str]]:
+        """Read several stored hashes in one round trip; an unknown id gives an empty one."""
+        pipe = self.client.pipeline(transaction=False)
+        for task_id in task_ids:
+            pipe.hgetall(keys.task(task_id))
+        return cast("list[dict[str, str]]", pipe.execute())
+
+    def get_many(self, task_ids: Iterable[str]) -> list[TaskRecord | None]:
+        """Read several records in one round trip."""
+        return [from_fields(fields) if fields.get("state") else None for fields in self.get_fields(task_ids)]
+
+    def live_ids(self, limit: int = 100) -> list[str]:
+        """Return the ids of the newest tasks that have not ended."""
+        return list(self.client.zrange(keys.LIVE, 0, limit - 1, desc=True))
+
+    def dead_ids(self, limit: int = 100) -> list[str]:
+        """Return the ids of the newest dead letters."""
+        return list(self.client.zrange(keys.DEAD, 0, limit - 1, desc=True))
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each event happened: ``completed``, ``ai_tasks:completed`` …"""
+        return {name: int(value) for name, value in self.client.hgetall(keys.COUNTS).items()}
+
+    def live_count(self) -> int:
+        """Return how many tasks have not ended."""
+        return int(self.client.zcard(keys.LIVE))
+
+    def forget(self, task_id: str) -> None:
+        """Drop a finished task's record; a live one stays."""
+        state = self.client.hget(keys.task(task_id), "state")
+        if state and TaskState(state).is_final:
+            self.client.delete(keys.task(task_id))
+
+
+def _flat(fields: Mapping[str, str]) -> list[str]:
+    return [part for pair in fields.items() for part in pair]
