@@ -1,0 +1,1 @@
+"""Arguments and results of every task type, one module per service."""
