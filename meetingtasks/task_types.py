@@ -8,7 +8,7 @@ exhausted memory or disk where a machine with more of it may have success.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from pydantic import BaseModel
 
@@ -57,6 +57,18 @@ QUEUES: Final[dict[str, QueueSpec]] = {
 }
 
 
+class _Limits(TypedDict, total=False):
+    """The rest of a row, as TaskType has it."""
+
+    priority: Priority
+    live_priority: Priority
+    media_factor: int
+    retries: RetryBudget
+    pool: Pool
+    concurrency: int
+    expires_s: int
+
+
 class _Service:
     """Writes one service's rows: the queue, and the dotted name ``service.type`` among the aliases."""
 
@@ -74,7 +86,7 @@ class _Service:
         aliases: str = "",
         steps: str = "",
         queue: str | None = None,
-        **rest: Any,
+        **rest: Unpack[_Limits],
     ) -> TaskType:
         dotted = f"{self._service}.{name}"
         return TaskType(

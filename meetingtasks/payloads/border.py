@@ -41,8 +41,8 @@ _TEXTS: Final = {
     "multiple_of": "must be a multiple of {multiple_of}",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have at least {min_length} items",
-    "too_long": "must have at most {max_length} items",
+    "too_short": "must not be empty",  # no field asks for more than one
+    "too_long": "must have at most {max_length} {things}",
 }
 
 
@@ -106,9 +106,10 @@ def _invalid(problems: list[Problem], *, too_large: bool = False, count: int = 1
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], data: Mapping[str, Any]) -> Problem:
-    path = detail["loc"]
+    # a refused key of an object is told where its value would stand
+    path = tuple(part for part in detail["loc"] if part != "[key]")
     kind = detail["type"]
-    context = detail.get("ctx", {})
+    context = {name: _plain(value) for name, value in detail.get("ctx", {}).items()}
     if kind == "extra_forbidden":
         return Problem(path, _unknown_field(path, model, data))
     if kind == "literal_error":
@@ -116,8 +117,15 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], data: Mapping[str, An
         allowed = context["expected"].replace("'", "").replace(" or ", ", ")
         return Problem(path, f"must be one of {allowed}")
     if kind in _TEXTS:
-        return Problem(path, _TEXTS[kind].format(**context))
+        # pydantic calls a text whose validator has run a "Value", and lists and objects by their type
+        things = "characters" if context.get("field_type") == "Value" else "items"
+        return Problem(path, _TEXTS[kind].format(**context, things=things))
     return Problem(path, shown(detail["msg"], 200))
+
+
+def _plain(value: object) -> object:
+    """Return a bound as people write it: 97, not 97.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _unknown_field(path: tuple[str | int, ...], model: type[BaseModel], data: Mapping[str, Any]) -> str:

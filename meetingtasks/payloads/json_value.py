@@ -123,6 +123,8 @@ def _checked_key(key: object, path: tuple[str | int, ...]) -> str:
         raise JsonProblem(path, "empty key not allowed")
     if key in REFUSED_KEYS:
         raise JsonProblem(path, f"key {key} not allowed")
+    if CONTROL.search(key):
+        raise JsonProblem((*path, key), "control characters not allowed")
     return unicodedata.normalize("NFC", _checked(key, (*path, key)))
 
 
