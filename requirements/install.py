@@ -66,12 +66,12 @@ def make_environment(directory: Path) -> None:
 def install_pinned(directory: Path, pinned: Path) -> None:
     """Install by uv, which is fast; where uv reaches no index, by pip, which reads the machine's pip configuration."""
     python = directory / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement"]
-    run_or_exit([*pip, HERE / "uv.txt"])
-    uv = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirement"]
-    if not run([*uv, pinned]):
+    options = ["install", "--quiet", "--require-hashes", "--requirement"]
+    run_or_exit([python, "-m", "pip", *options, HERE / "uv.txt"])
+    # the system's certificates: a machine behind a company's proxy trusts those
+    if not run([python, "-m", "uv", "pip", *options, pinned, "--python", python, "--system-certs"]):
         say("uv could not install them; trying pip")
-        run_or_exit([*pip, pinned])
+        run_or_exit([python, "-m", "pip", *options, pinned])
 
 
 def run(command: list[str | Path], *, quiet: bool = False) -> bool:
