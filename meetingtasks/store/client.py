@@ -32,13 +32,16 @@ def connect(url: str) -> Client:
 
 
 def _new(url: str) -> Client:
+    address = to_redis_py(url)
+    # a unix socket has no keep-alive, and redis-py refuses the word for it
+    network = {} if address.startswith("unix://") else {"socket_keepalive": True}
     return redis.Redis.from_url(
-        to_redis_py(url),
+        address,
+        **network,
         decode_responses=True,
         max_connections=MAX_CONNECTIONS,
         socket_connect_timeout=5,
         socket_timeout=10,
-        socket_keepalive=True,
         health_check_interval=30,
         # Scripts are idempotent by token, so a command whose reply was lost may be sent again.
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 4),

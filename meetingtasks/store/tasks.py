@@ -107,7 +107,7 @@ class TaskStore:
         )
 
     def retry(self, task_id: str, retries: int, *, eta_ms: int | None, why: str, pipe: Pipeline | None = None) -> bool:
-        """Plan the next attempt; False when it is on record already. With ``pipe`` it joins that transaction."""
+        """Plan the next attempt; False when it is on record. ``pipe``: join that transaction."""
         script = load("retry")
         script_keys = [keys.task(task_id), keys.COUNTS, keys.STREAM]
         args: list[Value] = [task_id, self._cap, retries, "" if eta_ms is None else eta_ms, why]
@@ -117,7 +117,7 @@ class TaskStore:
         return bool(script(self.client, script_keys, args))
 
     def cancel(self, task_id: str, *, reason: str = "", actor: str = "") -> str:
-        """Cancel and return ``cancelled`` (it never starts), ``running`` (told), ``unknown``, or the final state it has."""
+        """Cancel; returns ``cancelled`` (it never starts), ``running`` (told), ``unknown``, or the final state."""
         return str(
             load("cancel")(
                 self.client,
@@ -156,7 +156,7 @@ class TaskStore:
         return list(self.client.zrange(keys.DEAD, 0, limit - 1, desc=True))
 
     def counts(self) -> dict[str, int]:
-        """Return how often each event happened: ``completed``, ``ai_tasks:completed`` …"""
+        """Return how often each event happened, by name: ``completed``, ``ai_tasks:completed``."""
         return {name: int(value) for name, value in self.client.hgetall(keys.COUNTS).items()}
 
     def live_count(self) -> int:

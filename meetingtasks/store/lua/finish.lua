@@ -37,5 +37,9 @@ local queue = redis.call('HGET', KEYS[1], 'queue')
 count(KEYS[3], queue, final)
 if ARGV[6] == '1' and final ~= 'cancelled' then count(KEYS[3], queue, 'dead') end
 tell(KEYS[4], ARGV[2], KEYS[1], ARGV[1], final, now, {'error', string.sub(ARGV[8], 1, 200)})
-redis.call('PUBLISH', KEYS[5], ARGV[7])
+if final == ARGV[4] then
+  redis.call('PUBLISH', KEYS[5], ARGV[7])
+else
+  publish_revoked(KEYS[5], ARGV[1], final)
+end
 return final

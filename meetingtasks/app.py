@@ -1,0 +1,93 @@
+"""Builds a service's Celery app: queues, routes, limits. What depends on the transport stands here alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from meetingtasks.routing import broker_number
+from meetingtasks.settings import Settings, current
+from meetingtasks.states import Priority
+from meetingtasks.task_types import CATALOGUE, QUEUES
+
+
+def create_app(service: str, settings: Settings | None = None, *, queue: str | None = None) -> Celery:
+    """Return a Celery app for one service; producers and workers use the same one.
+
+    ``queue`` is what its worker consumes when ``-Q`` names none (default: ``<service>_tasks``).
+    """
+    settings = settings or current()
+    app = Celery(f"meetingtasks.{service}", set_as_current=False)
+    app.conf.update(configuration(settings, default_queue=queue or f"{service}_tasks"))
+    return app
+
+
+def configuration(settings: Settings, *, default_queue: str) -> dict[str, Any]:
+    """Return Celery's settings for our fleet, each with its reason."""
+    exchange = Exchange("", type="direct")
+    return {
+        "broker_url": settings.broker_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": transport_options(),
+        "result_backend": backend_url(settings.effective_store_url),
+        "meetingtasks_store_url": settings.effective_store_url,
+        "result_expires": settings.record_ttl_s,
+        "result_extended": False,  # the record has name, arguments and worker already
+        # a worker of one service takes nothing else, and a misspelt queue is an error instead of a black hole
+        "task_queues": [Queue(name, exchange, routing_key=name) for name in QUEUES],
+        "task_default_queue": default_queue,
+        "task_default_exchange": "",
+        "task_default_routing_key": default_queue,
+        "task_create_missing_queues": False,
+        "task_routes": (route_by_name,),
+        "task_default_priority": broker_number(Priority.NORMAL, settings.broker_url),
+        "task_inherit_parent_priority": False,
+        # a message is acknowledged when its work is done, and comes back when the worker dies
+        "task_acks_late": True,
+        "task_acks_on_failure_or_timeout": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # fencing tells a run that lost its lease
+        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "timezone": "UTC",
+        "enable_utc": True,
+        "task_store_errors_even_if_ignored": True,
+        "worker_soft_shutdown_timeout": 0.0,
+        "task_publish_retry_policy": {"max_retries": 3, "interval_start": 0.05, "interval_step": 0.2},
+    }
+
+
+def transport_options() -> dict[str, Any]:
+    """Return what the broker's transport is told."""
+    return {
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "visibility_timeout": 6 * 3600,
+        "priority_steps": [0, 3, 6, 9],
+        "queue_order_strategy": "priority",
+    }
+
+
+def has_companion(app: Celery) -> bool:
+    """Tell whether the transport writes the task's record in the same transaction as it moves the message."""
+    return "companion" in app.conf.broker_transport_options
+
+
+def backend_url(store_url: str) -> str:
+    """Return the URL by which Celery finds our result backend on the store's server."""
+    # Celery reads "module:Class+url"; its Redis backend calls a unix socket's scheme "socket"
+    return f"meetingtasks.backend:TaskStoreBackend+{store_url.replace('redis+socket://', 'socket://', 1)}"
+
+
+def route_by_name(name: str, *_: Any, **__: Any) -> dict[str, Any] | None:
+    """Route a task that is sent by name only, as Celery's router asks."""
+    task_type = CATALOGUE.find(name)
+    return None if task_type is None else {"queue": task_type.queue}

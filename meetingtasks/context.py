@@ -1,0 +1,115 @@
+"""What a running task sees of itself: its id and attempt, progress, log, and whether it should stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from meetingtasks.clock import SYSTEM, Clock
+from meetingtasks.errors import TaskCancelled, TaskTimeout
+from meetingtasks.records import Progress, TaskRecord
+from meetingtasks.states import Priority, TaskState
+from meetingtasks.store.tasks import TaskStore
+
+#: at most five progress writes a second reach the store; the newest one is never dropped
+PROGRESS_INTERVAL_S = 0.2
+#: how often ``cancelled()`` asks the store; a cancellation is seen within this time
+CANCEL_INTERVAL_S = 0.4
+
+
+@dataclass
+class TaskContext:
+    """One attempt of one task, as its own code sees it."""
+
+    record: TaskRecord
+    token: str
+    store: TaskStore | None  # None: called directly, without a fleet
+    clock: Clock = SYSTEM
+    log: logging.LoggerAdapter[logging.Logger] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = logging.LoggerAdapter(
+            logging.getLogger(f"meetingtasks.task.{self.record.type}"),
+            {"task_id": self.record.id, "meeting_id": self.record.meeting_id, "attempt": self.record.attempt},
+        )
+        self._progress = Progress()
+        self._unsent = False
+        self._sent_at = self._asked_at = self.clock.monotonic_s() - 1
+        self._stop = False
+        self._deadline: float | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def task_id(self) -> str:
+        """The task's id."""
+        return self.record.id
+
+    @property
+    def attempt(self) -> int:
+        """Which run this is, from 1."""
+        return self.record.attempt
+
+    def progress(self, percent: float, message: str = "", *, step: str | None = None) -> None:
+        """Report 0-100 percent; it never falls within an attempt. TaskCancelled when the task should stop."""
+        bounded = min(100.0, max(self._progress.percent, float(percent)))
+        self._report(replace(self._progress, percent=bounded, message=message, step=step or self._progress.step))
+
+    def step(self, name: str, done: int, total: int, message: str = "") -> None:
+        """Report the named step, with ``done`` of ``total`` steps behind it."""
+        percent = 100.0 * done / total if total else 0.0
+        reached = max(self._progress.percent, min(100.0, percent))
+        self._report(
+            Progress(percent=reached, step=name, completed_steps=done, total_steps=total, message=message), at_once=True
+        )
+
+    def cancelled(self) -> bool:
+        """Tell whether to stop: cancelled, taken over by another worker, or past the media time limit."""
+        if self._deadline is not None and self.clock.monotonic_s() > self._deadline:
+            raise TaskTimeout(f"ran longer than its time limit of {self._limit_s:g} s")
+        now = self.clock.monotonic_s()
+        if self.store is None or self._stop or now - self._asked_at < CANCEL_INTERVAL_S:
+            return self._stop
+        self._asked_at = now
+        self.flush()
+        self._stop = self._stop or self.store.cancel_asked(self.record.id, self.token)
+        return self._stop
+
+    def check(self) -> None:
+        """Raise TaskCancelled when the task should stop."""
+        if self.cancelled():
+            raise TaskCancelled("the task was cancelled")
+
+    def limit(self, seconds: float) -> None:
+        """End the attempt by TaskTimeout at the next ``cancelled()`` more than ``seconds`` from now."""
+        self._limit_s = seconds
+        self._deadline = self.clock.monotonic_s() + seconds
+
+    def flush(self) -> None:
+        """Write the newest progress if it is not written yet."""
+        with self._lock:
+            if self._unsent:
+                self._send()
+
+    def _report(self, progress: Progress, *, at_once: bool = False) -> None:
+        with self._lock:
+            self._progress = progress
+            self._unsent = True
+            if at_once or self.clock.monotonic_s() - self._sent_at >= PROGRESS_INTERVAL_S:
+                self._send()
+        if self._stop:
+            raise TaskCancelled("the task was cancelled")
+
+    def _send(self) -> None:
+        self._sent_at = self.clock.monotonic_s()
+        self._unsent = False
+        if self.store is not None and self.store.progress(self.record.id, self.token, self._progress) != "ok":
+            self._stop = True
+
+
+def detached(task_type: str, **about: Any) -> TaskContext:
+    """Return a context for calling a task's function directly, without a fleet."""
+    basics: dict[str, Any] = {"id": "direct", "type": task_type, "name": task_type, "service": "", "queue": ""}
+    basics |= {"priority": Priority.NORMAL, "state": TaskState.RUNNING, "created_ms": 0, "attempt": 1}
+    return TaskContext(record=TaskRecord(**{**basics, **about}), token="", store=None)

@@ -1,0 +1,266 @@
+"""The one door for tasks: routes, submits, waits, calls back, reports; everything else goes through it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from meetingtasks.app import create_app, has_companion
+from meetingtasks.errors import (
+    BrokerUnavailable,
+    MeetingTasksError,
+    ResultNotReady,
+    RouteConflict,
+    TaskFailed,
+    TaskNotFound,
+    WaitTimeout,
+)
+from meetingtasks.records import Progress, TaskRecord
+from meetingtasks.requests import TaskRequest, TaskResponse
+from meetingtasks.routing import ServiceRoute, routes_table
+from meetingtasks.settings import Settings, current
+from meetingtasks.states import TaskState
+from meetingtasks.store.client import connect
+from meetingtasks.store.routes import RouteStore
+from meetingtasks.store.tasks import TaskStore
+from meetingtasks.submission import Submission, build_request, prepare
+from meetingtasks.task import send
+from meetingtasks.task_types import CATALOGUE
+from meetingtasks.waiting import EndWatcher
+
+Requested = TaskRequest | Mapping[str, Any]
+Callback = Callable[[TaskResponse], object]
+BATCH_LIMIT = 500
+
+
+class TaskDispatcher:
+    """Submits tasks and tells what becomes of them. Thread-safe; usable as a context manager.
+
+    ``TaskDispatcher()`` uses this process's settings, ``TaskDispatcher(broker_url="redis://…")`` another server.
+    """
+
+    def __init__(self, broker_url: str | None = None, *, settings: Settings | None = None) -> None:
+        base = settings or current()
+        self._settings = base if broker_url is None else base.model_copy(update={"broker_url": broker_url})
+        self.app: Celery = create_app("dispatcher", self._settings, queue="default")
+        client = connect(self._settings.effective_store_url)
+        self.store = TaskStore(
+            client, record_ttl_s=self._settings.record_ttl_s, stream_length=self._settings.event_stream_length
+        )
+        self._routes = RouteStore(client)
+        self._ends = EndWatcher(self.store)
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Check that the store answers; BrokerUnavailable when it does not."""
+        with _translated():
+            self.store.client.ping()
+        return self
+
+    def stop(self) -> None:
+        """End this dispatcher's thread and connections; tasks go on. May be called twice."""
+        self._ends.stop()
+        self.app.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # -- submitting -------------------------------------------------------------------------------------------------
+
+    def dispatch(self, request: Requested) -> TaskResponse:
+        """Submit one task and return at once with its id and state.
+
+        Raises UnknownTaskType, InvalidPayload, TaskConflict (the chosen id is taken) or BrokerUnavailable;
+        after any of them nothing is queued.
+        """
+        submission = self._prepare(request)
+        with _translated():
+            send(self.app, submission)
+        return TaskResponse(task_id=submission.task_id, status=submission.state)
+
+    def dispatch_and_wait(self, request: Requested, timeout_s: float) -> TaskResponse:
+        """Submit one task and wait for its end; WaitTimeout after ``timeout_s`` (the task goes on)."""
+        ended = threading.Event()
+        answer: list[TaskResponse] = []
+
+        def keep(response: TaskResponse) -> None:
+            answer.append(response)
+            ended.set()
+
+        accepted = self.dispatch_async(request, keep)
+        if not ended.wait(timeout_s):
+            self._ends.unwatch(accepted.task_id)
+            raise WaitTimeout(
+                f"task {accepted.task_id} has not ended after {timeout_s:g} s; it goes on", task_id=accepted.task_id
+            )
+        return answer[0]
+
+    def dispatch_async(self, request: Requested, callback: Callback) -> TaskResponse:
+        """Submit one task and return at once; ``callback(response)`` runs once in this process when it has ended."""
+        response = self.dispatch(request)
+        self._ends.watch(response.task_id, lambda record: callback(response_of(record)))
+        return response
+
+    def dispatch_batch(self, requests: Sequence[Requested]) -> list[TaskResponse]:
+        """Submit up to 500 tasks in one round trip; a bad item gets an error and does not hold up the others."""
+        if len(requests) > BATCH_LIMIT:
+            raise MeetingTasksError(f"a batch has at most {BATCH_LIMIT} requests, not {len(requests)}", code="batch")
+        outcomes = [self._try_prepare(request) for request in requests]
+        good = [outcome for outcome in outcomes if isinstance(outcome, Submission)]
+        with _translated():
+            self._send_many(good)
+        return [TaskResponse(task_id=o.task_id, status=o.state) if isinstance(o, Submission) else o for o in outcomes]
+
+    def _send_many(self, submissions: Sequence[Submission]) -> None:
+        if not has_companion(self.app):
+            pipe = self.store.client.pipeline(transaction=True)
+            for submission in submissions:
+                self.store.create(submission.task_id, submission.values, pipe=pipe)
+            pipe.execute()
+        with self.app.producer_or_acquire() as producer, producer.batch(max_size=BATCH_LIMIT * 2):
+            for submission in submissions:
+                send(self.app, submission, producer=producer, recorded=True)
+
+    def _prepare(self, request: Requested) -> Submission:
+        checked = request if isinstance(request, TaskRequest) else build_request(request)
+        fresh = checked.type not in CATALOGUE
+        return prepare(checked, CATALOGUE, self._routes.by_type(fresh=fresh), broker_url=self._settings.broker_url)
+
+    def _try_prepare(self, request: Requested) -> Submission | TaskResponse:
+        try:
+            return self._prepare(request)
+        except MeetingTasksError as error:
+            return TaskResponse(task_id="", status=TaskState.FAILED, error=error.body())
+
+    # -- asking -----------------------------------------------------------------------------------------------------
+
+    def get(self, task_id: str) -> TaskRecord:
+        """Return a task's record; TaskNotFound when there is none."""
+        with _translated():
+            record = self.store.get(task_id)
+        if record is None:
+            raise TaskNotFound(f"there is no task {task_id!r}", task_id=task_id)
+        return record
+
+    def get_status(self, task_id: str) -> TaskState:
+        """Return where a task stands."""
+        return self.get(task_id).state
+
+    def get_progress(self, task_id: str) -> Progress:
+        """Return how far a task is."""
+        return self.get(task_id).progress
+
+    def get_result(self, task_id: str) -> Any:
+        """Return a completed task's result; ResultNotReady before its end, TaskFailed when it ended otherwise."""
+        record = self.get(task_id)
+        if not record.state.is_final:
+            raise ResultNotReady(
+                f"task {task_id} is {record.state}; its result comes when it has ended", state=record.state.value
+            )
+        return completed_result(record)
+
+    def wait(self, task_id: str, timeout_s: float) -> TaskResponse:
+        """Wait for the end of a task that was submitted anywhere."""
+        self.get(task_id)
+        ended = threading.Event()
+        answer: list[TaskRecord] = []
+
+        def keep(record: TaskRecord) -> None:
+            answer.append(record)
+            ended.set()
+
+        self._ends.watch(task_id, keep)
+        if not ended.wait(timeout_s):
+            raise WaitTimeout(f"task {task_id} has not ended after {timeout_s:g} s", task_id=task_id)
+        return response_of(answer[0])
+
+    def cancel(self, task_id: str, *, reason: str = "", actor: str = "") -> str:
+        """Cancel a task: ``cancelled`` (it never starts), ``running`` (told to stop), or the final state it has."""
+        with _translated():
+            standing = self.store.cancel(task_id, reason=reason, actor=actor)
+        if standing == "unknown":
+            raise TaskNotFound(f"there is no task {task_id!r}", task_id=task_id)
+        return standing
+
+    def get_stats(self) -> dict[str, int]:
+        """Return total_dispatched, total_completed, total_failed, total_timeout, active_tasks over all processes."""
+        with _translated():
+            counts = self.store.counts()
+            active = self.store.live_count()
+        totals = {f"total_{event}": counts.get(event, 0) for event in ("dispatched", "completed", "failed", "timeout")}
+        return {**totals, "active_tasks": active}
+
+    # -- routes -----------------------------------------------------------------------------------------------------
+
+    def register_route(self, route: ServiceRoute | Mapping[str, Any]) -> ServiceRoute:
+        """Route task types of another service to its queue, for all processes and across restarts."""
+        checked = route if isinstance(route, ServiceRoute) else ServiceRoute.model_validate(dict(route))
+        for name in checked.task_types:
+            known = CATALOGUE.find(name)
+            if known is not None and known.service != checked.service_name:
+                raise RouteConflict(f"task type {name!r} belongs to {known.service}; choose another name", type=name)
+        with _translated():
+            self._routes.save(checked)
+        return checked
+
+    def remove_route(self, service_name: str) -> bool:
+        """Remove a custom route; False when there was none."""
+        with _translated():
+            return self._routes.remove(service_name)
+
+    def get_routes(self) -> list[dict[str, str]]:
+        """Return one row per task type: type, service, queue, celery_name."""
+        with _translated():
+            custom: Iterable[ServiceRoute] = self._routes.all()
+        return routes_table(CATALOGUE, custom)
+
+
+def response_of(record: TaskRecord) -> TaskResponse:
+    """Return what a caller is told about a record."""
+    error = None
+    if record.error is not None:
+        error = {
+            "code": record.error.code,
+            "message": record.error.message,
+            "details": record.error.details,
+            "retryable": record.error.error_class != "business",
+        }
+    elif record.state.is_final and record.state is not TaskState.COMPLETED:
+        why = record.cancel_reason or f"the task is {record.state}"
+        error = {"code": record.state.value, "message": why, "details": {}, "retryable": False}
+    return TaskResponse(task_id=record.id, status=record.state, result=record.result, error=error)
+
+
+def completed_result(record: TaskRecord) -> Any:
+    """Return the result of a task that has ended; TaskFailed when it did not complete."""
+    if record.state is TaskState.COMPLETED:
+        return record.result
+    error = response_of(record).error or {}
+    raise TaskFailed(
+        f"task {record.id} ended as {record.state}: {error.get('message', '')}", code=error.get("code"), error=error
+    )
+
+
+class _translated:  # noqa: N801 - reads as a word in a with statement
+    """Turns a connection's failure into BrokerUnavailable."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(exc, RedisError | OperationalError | ConnectionError):
+            raise BrokerUnavailable(f"the broker does not answer: {exc}") from exc

@@ -1,0 +1,89 @@
+"""The life of an attempt as a list of steps: start, run, and one of completed, retrying, failed, timeout, cancelled.
+
+What happens when the process dies:
+
+* before ``start``: the message comes back, nothing was recorded;
+* between ``start`` and the end: the message comes back, the next start marks this attempt *lost*;
+* after the end was recorded and before the message was acknowledged: it comes back once, is refused, and acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from meetingtasks import failures
+from meetingtasks.records import TaskRecord
+from meetingtasks.retry import Backoff, GiveUp, RetryAt, RetryBudget, decide
+from meetingtasks.settings import Settings, current
+from meetingtasks.states import ErrorClass, TaskState
+from meetingtasks.store.tasks import Refused, Run, TaskStore
+from meetingtasks.submission import RECORD_HEADER
+from meetingtasks.task_types import CATALOGUE
+
+
+@dataclass(frozen=True)
+class Started:
+    """An attempt that may run: its record and the token that lets it report."""
+
+    record: TaskRecord
+    token: str
+
+
+def start(store: TaskStore, request: Any, kwargs: dict[str, Any]) -> Started | Refused:
+    """Ask for the right to run the message's task now."""
+    run = Run(token=uuid4().hex, worker=request.hostname or "", pid=os.getpid())
+    record = store.start(request.id, run, retries=request.retries or 0, otherwise=first_values(request, kwargs))
+    return record if isinstance(record, Refused) else Started(record, run.token)
+
+
+def first_values(request: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the first values of a record for a message that brought none along."""
+    brought = getattr(request, RECORD_HEADER, None) or (request.headers or {}).get(RECORD_HEADER)
+    if isinstance(brought, dict):
+        return {**brought, "state": TaskState.PENDING.value}
+    delivery = request.delivery_info or {}
+    return values_of(str(request.task), queue=str(delivery.get("routing_key") or ""), kwargs=kwargs)
+
+
+def values_of(celery_name: str, *, queue: str, kwargs: Any) -> dict[str, Any]:
+    """Return the first values of a record that is known by its Celery name alone."""
+    task_type = CATALOGUE.find(celery_name)
+    return {
+        "type": task_type.name if task_type else celery_name,
+        "name": celery_name,
+        "service": task_type.service if task_type else "",
+        "queue": queue or (task_type.queue if task_type else ""),
+        "priority": (task_type.priority if task_type else "normal"),
+        "state": TaskState.PENDING.value,
+        "payload": kwargs,
+    }
+
+
+def after_failure(error: Exception, record: TaskRecord, *, settings: Settings | None = None) -> RetryAt | GiveUp:
+    """Decide whether the failed attempt is followed by another one, and when."""
+    settings = settings or current()
+    task_type = CATALOGUE.find(record.type)
+    error_class = failures.classify(error)
+    if failures.final_state(error) is TaskState.CANCELLED:
+        return GiveUp("business error")
+    if failures.final_state(error) is TaskState.TIMEOUT:
+        error_class = ErrorClass.NETWORK  # retried only where the type has network retries
+    backoff = Backoff(
+        policy=settings.retry_policy,
+        base_s=settings.retry_base_s,
+        cap_s=settings.retry_cap_s,
+        jitter=settings.retry_jitter,
+        resource_s=settings.retry_resource_s,
+    )
+    return decide(
+        error_class,
+        record.retries,
+        budget=task_type.retries if task_type else RetryBudget(),
+        max_retries=record.max_retries,
+        backoff=backoff,
+        retry_after_s=getattr(error, "retry_after_s", None),
+        seconds_left=None,
+    )

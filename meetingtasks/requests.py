@@ -1,0 +1,101 @@
+"""What a producer asks for and what it gets back: ``TaskRequest`` and ``TaskResponse``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from meetingtasks.routing import QueueName
+from meetingtasks.states import Priority, TaskState
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+#: numbers or names, as the caller's own systems have them
+Key = Annotated[int | Identifier, Field(union_mode="left_to_right")]
+MAX_TIMEOUT_S = 86_400
+
+
+class TaskRequest(BaseModel):
+    """One submission: a task type, its payload, and how it is to be run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+
+    type: Identifier = Field(validation_alias=AliasChoices("type", "task_type"), description="Task type or alias")
+    payload: dict[str, Any] = Field(default_factory=dict, description="The type's own data")
+    priority: Priority | None = Field(None, description="critical, high, normal or low; none: the type's own")
+    queue: QueueName | None = Field(
+        None, validation_alias=AliasChoices("queue", "queue_name"), description="Another queue that may run the type"
+    )
+    timeout_s: float | None = Field(
+        None,
+        validation_alias=AliasChoices("timeout_s", "timeout"),
+        gt=0,
+        le=MAX_TIMEOUT_S,
+        description="Seconds an attempt may run; none: the type's own limit",
+    )
+    max_retries: int | None = Field(None, ge=0, le=100, description="Retries after the first attempt; none: by error")
+    user_id: Key | None = None
+    meeting_id: Key | None = None
+    session_id: Identifier | None = None
+    project_id: Key | None = Field(None, validation_alias=AliasChoices("project_id", "tenant_id"))
+    pipeline_id: Identifier | None = None
+    parent_task_id: Identifier | None = None
+    trace_id: Identifier | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    task_id: str | None = Field(None, description="A UUID of the caller's choice; none: a new one")
+    eta: datetime | None = Field(
+        None, validation_alias=AliasChoices("eta", "scheduled_at"), description="Not before this time (with zone)"
+    )
+    expires_at: datetime | None = Field(None, description="Never start after this time (with zone)")
+
+    @field_validator("task_id")
+    @classmethod
+    def _uuid(cls, task_id: str | None) -> str | None:
+        return None if task_id is None else str(UUID(task_id))
+
+    @field_validator("priority", mode="before")
+    @classmethod
+    def _by_name(cls, priority: object) -> object:
+        if priority is None or (isinstance(priority, str) and priority in set(Priority)):
+            return priority
+        raise ValueError("priority must be one of critical, high, normal, low")
+
+    @field_validator("timeout_s", mode="before")
+    @classmethod
+    def _finite(cls, seconds: object) -> object:
+        if isinstance(seconds, bool) or (isinstance(seconds, float) and not math.isfinite(seconds)):
+            raise ValueError("timeout must be a finite number of seconds")
+        return seconds
+
+    @field_validator("user_id", "meeting_id", "project_id", "max_retries", mode="before")
+    @classmethod
+    def _no_bool(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("must be a number or a name, not true or false")  # noqa: TRY004 - pydantic wants ValueError
+        return value
+
+    @field_validator("eta", "expires_at")
+    @classmethod
+    def _aware(cls, moment: datetime | None) -> datetime | None:
+        if moment is not None and moment.tzinfo is None:
+            raise ValueError("needs a time zone, e.g. 2026-01-31T09:00:00Z")
+        return None if moment is None else moment.astimezone(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResponse:
+    """What a submission came to: an id and a status, or an error; the result once it is there."""
+
+    task_id: str
+    status: TaskState
+    result: Any = None
+    error: dict[str, Any] | None = None  # {"code", "message", "details", "retryable"}
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return self.error is None

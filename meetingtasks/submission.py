@@ -1,0 +1,158 @@
+"""From a request to what is sent: validated payload, route, limits and the record's first values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from meetingtasks.catalogue import Catalogue, TaskType
+from meetingtasks.errors import BusinessError, InvalidPayload
+from meetingtasks.payloads.border import validate
+from meetingtasks.requests import TaskRequest
+from meetingtasks.routing import ServiceRoute, broker_number, check_queue
+from meetingtasks.states import Priority, TaskState
+from meetingtasks.task_types import ALIAS_DEFAULTS, QUEUES
+
+#: header that carries a record's first values to where the message is enqueued
+RECORD_HEADER = "mt_record"
+#: header by which messages of one meeting share their turn
+KEY_HEADER = "mt_key"
+#: time between the soft limit, an exception inside the task, and the hard one, its end
+HARD_GRACE_S = 15
+#: longest media whose length may extend a limit
+MAX_MEDIA_S = 8 * 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """Everything that is needed to enqueue one task."""
+
+    task_id: str
+    celery_name: str
+    queue: str
+    kwargs: dict[str, Any]
+    values: dict[str, Any]  # of the record
+    options: dict[str, Any]  # for Celery's apply_async
+
+    @property
+    def state(self) -> TaskState:
+        """The state in which the task is accepted."""
+        return TaskState(self.values["state"])
+
+
+def build_request(fields: Mapping[str, Any]) -> TaskRequest:
+    """Read a request from plain data; InvalidPayload names each wrong field."""
+    try:
+        return TaskRequest.model_validate(dict(fields))
+    except ValidationError as error:
+        problems = [
+            {"field": "/" + "/".join(str(part) for part in e["loc"]), "problem": _problem(e)} for e in error.errors()
+        ]
+        text = "; ".join(f"{p['field']}: {p['problem']}" for p in problems)
+        raise InvalidPayload(text, fields=problems) from None
+
+
+def prepare(
+    request: TaskRequest, catalogue: Catalogue, routes: Mapping[str, ServiceRoute], *, broker_url: str
+) -> Submission:
+    """Check a request against the catalogue and the custom routes; nothing is stored or sent.
+
+    ``routes`` maps task type to custom route. Raises UnknownTaskType, InvalidPayload or BusinessError.
+    """
+    route = routes.get(request.type)
+    task_type = catalogue.find(request.type)
+    if route is None and task_type is None:
+        raise catalogue.unknown(request.type, also=routes)
+    if task_type is not None:
+        payload = {**ALIAS_DEFAULTS.get(request.type, {}), **request.payload}
+        kwargs = validate(task_type.payload, payload).model_dump(mode="json", exclude_unset=True)
+        about = {"type": task_type.name, "name": task_type.celery_name, "service": task_type.service}
+    else:
+        kwargs = dict(request.payload)
+        about = {"type": request.type}
+    if route is not None:
+        about |= {"name": route.celery_name(about["type"]), "service": route.service_name}
+    queue = _queue(request, task_type, route)
+    priority = request.priority or (task_type.priority if task_type else Priority.NORMAL)
+    return _submission(request, task_type, about=about, kwargs=kwargs, queue=queue, priority=priority, url=broker_url)
+
+
+def _queue(request: TaskRequest, task_type: TaskType | None, route: ServiceRoute | None) -> str:
+    if route is not None:
+        if request.queue not in (None, route.queue_name):
+            raise BusinessError(f"task {request.type} is routed to {route.queue_name}", code="wrong_queue")
+        return route.queue_name
+    assert task_type is not None  # noqa: S101 - prepare() has refused an unknown type
+    return check_queue(task_type, request.queue or task_type.queue, QUEUES)
+
+
+def _submission(
+    request: TaskRequest,
+    task_type: TaskType | None,
+    *,
+    about: Mapping[str, str],
+    kwargs: dict[str, Any],
+    queue: str,
+    priority: Priority,
+    url: str,
+) -> Submission:
+    task_id = request.task_id or str(uuid4())
+    values: dict[str, Any] = {
+        **about,
+        "queue": queue,
+        "priority": priority.value,
+        "state": (TaskState.SCHEDULED if request.eta else TaskState.PENDING).value,
+        "payload": kwargs,
+        "metadata": request.metadata or None,
+        **{name: getattr(request, name) for name in ("user_id", "meeting_id", "session_id", "project_id")},
+        **{name: getattr(request, name) for name in ("pipeline_id", "parent_task_id", "trace_id")},
+        "max_retries": request.max_retries,
+        "timeout_s": request.timeout_s,
+        "eta_ms": _ms(request.eta),
+        "expires_ms": _ms(request.expires_at),
+    }
+    soft_s, hard_s = limits(task_type, request.timeout_s)
+    options: dict[str, Any] = {
+        "priority": broker_number(priority, url),
+        "soft_time_limit": soft_s,
+        "time_limit": hard_s,
+        "headers": {
+            RECORD_HEADER: {name: value for name, value in values.items() if value is not None},
+            KEY_HEADER: "" if request.meeting_id is None else str(request.meeting_id),
+        },
+    }
+    if request.eta is not None:
+        options["eta"] = request.eta
+    expires = request.expires_at
+    if expires is not None:
+        options["expires"] = expires
+    elif task_type is not None and task_type.expires_s is not None:
+        options["expires"] = task_type.expires_s
+    return Submission(
+        task_id=task_id, celery_name=about["name"], queue=queue, kwargs=kwargs, values=values, options=options
+    )
+
+
+def limits(task_type: TaskType | None, timeout_s: float | None) -> tuple[float, float]:
+    """Return the soft and the hard limit of an attempt in seconds."""
+    if timeout_s is not None:
+        return timeout_s, timeout_s + HARD_GRACE_S
+    if task_type is None:
+        return 60, 75
+    # The media's length is known only inside the task, which then sets its own tighter limit.
+    extra = task_type.media_factor * MAX_MEDIA_S
+    return task_type.soft_limit_s + extra, task_type.hard_limit_s + extra
+
+
+def _ms(moment: Any) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def _problem(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"unknown field {str(error['loc'][-1])[:80]}"
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,238 @@
+"""Declares tasks: ``Service.task`` turns a function over a payload model into a typed Celery task.
+
+The payload model's constructor becomes the task's signature, so ``task.delay(...)`` is checked by mypy, and checked
+again at the producer when it runs: a wrong argument never reaches the broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
+
+from celery import Celery, Task
+from celery.canvas import Signature
+from celery.exceptions import Ignore, Reject, Retry
+from celery.result import AsyncResult
+from pydantic import BaseModel
+
+from meetingtasks import lifecycle
+from meetingtasks.app import create_app, has_companion
+from meetingtasks.backend import TaskStoreBackend
+from meetingtasks.catalogue import TaskType
+from meetingtasks.context import TaskContext, detached
+from meetingtasks.errors import InvalidPayload, TaskConflict
+from meetingtasks.payloads.border import validate
+from meetingtasks.retry import GiveUp
+from meetingtasks.settings import Settings
+from meetingtasks.store.tasks import Refused
+from meetingtasks.submission import RECORD_HEADER, Submission, build_request, prepare
+from meetingtasks.task_types import CATALOGUE
+
+P = ParamSpec("P")
+PayloadT = TypeVar("PayloadT", bound=BaseModel)
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
+
+RETRY_HEADER = "mt_retry"
+
+
+class TypedTask(Protocol, Generic[P, R_co]):
+    """A declared task, with the payload's own parameters."""
+
+    name: str
+    app: Celery
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run it here and now, without a fleet; returns the result model."""
+        ...
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[Any]:
+        """Submit it with the type's own priority and limits."""
+        ...
+
+    def submit(self, about: Mapping[str, Any], /, *args: P.args, **kwargs: P.kwargs) -> AsyncResult[Any]:
+        """Submit it with fields of ``TaskRequest``, e.g. ``{"priority": "high", "meeting_id": 456}``."""
+        ...
+
+    def apply_async(
+        self, args: tuple[Any, ...] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> AsyncResult[Any]:
+        """Submit it as Celery does; every option of Celery's ``apply_async`` works."""
+        ...
+
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature[Any]:
+        """Return a signature, for chains, groups and chords."""
+        ...
+
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature[Any]:
+        """Return an immutable signature."""
+        ...
+
+
+class ServiceTask(Task):  # type: ignore[type-arg]
+    """The Celery task behind a declared function."""
+
+    abstract = True
+    typing = False  # the payload model checks more than a signature can
+    max_retries = None  # what follows a failure is decided by the class of its error
+    task_type: TaskType
+    handler: Callable[[Any, TaskContext], Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run an attempt: in a worker with its record, called directly without."""
+        request = self.request
+        if request.called_directly:
+            payload = validate(self.task_type.payload, _keywords(self.name, args, kwargs))
+            return self.handler(payload, detached(self.task_type.name))
+        keywords = _keywords(self.name, args, kwargs)
+        store = self._store().store
+        started = lifecycle.start(store, request, keywords)
+        if isinstance(started, Refused):
+            self._settle_refused(started)
+            raise Ignore(f"not run: {started.why}")
+        request.mt_token = started.token  # the end is stored under it
+        context = TaskContext(record=started.record, token=started.token, store=store)
+        try:
+            result = self.handler(validate(self.task_type.payload, keywords), context)
+            context.flush()
+        except (Ignore, Reject, Retry):
+            raise
+        except Exception as error:
+            self._after_failure(error, context)
+            raise
+        return result.model_dump(mode="json") if isinstance(result, BaseModel) else result
+
+    def submit(self, about: Mapping[str, Any], /, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
+        """Submit with fields of ``TaskRequest`` beside the payload."""
+        return self.send(self.prepared(_keywords(self.name, args, kwargs), about))
+
+    def prepared(self, payload: Mapping[str, Any], about: Mapping[str, Any]) -> Submission:
+        """Check a payload and the fields of a request; nothing is sent."""
+        request = build_request({**about, "type": self.task_type.name, "payload": dict(payload)})
+        return prepare(request, CATALOGUE, {}, broker_url=self.app.conf.broker_url)
+
+    def send(self, submission: Submission, **options: Any) -> AsyncResult[Any]:
+        """Send a prepared submission."""
+        return send(self.app, submission, task=self, **options)
+
+    def apply_async(  # noqa: PLR0917 - Celery's own signature
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        shadow: str | None = None,
+        **options: Any,
+    ) -> AsyncResult[Any]:
+        """Submit: ``delay``, canvas and retries all end here. InvalidPayload when the arguments are wrong."""
+        given = {"producer": producer, "link": link, "link_error": link_error, "shadow": shadow}
+        if options.get("retries"):
+            return self._send_retry(args, kwargs, task_id=task_id, **given, **options)
+        brought = dict((options.pop("headers", None) or {}).pop(RECORD_HEADER, None) or {})
+        about = {name: brought[name] for name in brought.keys() & _ABOUT}
+        submission = self.prepared(_keywords(self.name, args, kwargs), {**about, "task_id": task_id})
+        return self.send(submission, **{k: v for k, v in given.items() if v is not None}, **options)
+
+    def _send_retry(self, args: Any, kwargs: Any, **options: Any) -> AsyncResult[Any]:
+        return super().apply_async(args, kwargs, **options)
+
+    def _after_failure(self, error: Exception, context: TaskContext) -> None:
+        verdict = lifecycle.after_failure(error, context.record)
+        if isinstance(verdict, GiveUp):
+            return
+        context.log.warning("the attempt failed and is retried", extra={"delay_s": verdict.delay_s, "why": str(error)})
+        retries = context.record.retries + 1
+        why = f"{type(error).__name__}: {error}"[:500]
+        headers: Any = {k: v for k, v in (self.request.headers or {}).items() if k != RECORD_HEADER}
+        headers[RETRY_HEADER] = {"why": why}
+        try:
+            retry = self.retry(exc=error, countdown=verdict.delay_s, throw=False, headers=headers)
+        except Reject as rejected:
+            # Celery drops a message whose retry could not be published; handed back, it runs again instead
+            raise Reject(rejected.reason, requeue=True) from error
+        if not has_companion(self.app):
+            eta_ms = context.clock.now_ms() + round(verdict.delay_s * 1000)
+            self._store().store.retry(context.task_id, retries, eta_ms=eta_ms, why=why)
+        raise retry from error
+
+    def _settle_refused(self, refused: Refused) -> None:
+        # The task ended in an earlier delivery whose worker may have died before it counted towards its chord:
+        # counting twice is harmless, counting never would leave the chord open.
+        request = self.request
+        if request.chord and refused.why in ("completed", "failed", "timeout", "cancelled", "expired"):
+            backend = self._store()
+            meta = backend.get_task_meta(request.id, cache=False)
+            backend.on_chord_part_return(request, meta["status"], meta["result"])
+
+    def _store(self) -> TaskStoreBackend:
+        return cast("TaskStoreBackend", self.backend)
+
+
+def send(
+    app: Celery, submission: Submission, *, task: ServiceTask | None = None, recorded: bool = False, **options: Any
+) -> AsyncResult[Any]:
+    """Enqueue a submission: its record (unless ``recorded``) and its message. TaskConflict when the id is taken."""
+    merged = {**submission.options, **options}
+    if not has_companion(app) and not recorded:
+        created = cast("TaskStoreBackend", app.backend).store.create(submission.task_id, submission.values)
+        if not created:
+            raise TaskConflict(f"the task id {submission.task_id} is taken", task_id=submission.task_id)
+    if task is not None:
+        return Task.apply_async(
+            task, (), submission.kwargs, task_id=submission.task_id, queue=submission.queue, **merged
+        )
+    return app.send_task(
+        submission.celery_name, (), submission.kwargs, task_id=submission.task_id, queue=submission.queue, **merged
+    )
+
+
+#: fields of a request that a signature carries in its record header
+_ABOUT = frozenset(
+    {
+        *("priority", "user_id", "meeting_id", "session_id", "project_id", "pipeline_id", "parent_task_id"),
+        *("trace_id", "metadata", "max_retries", "timeout_s"),
+    }
+)
+
+
+def _keywords(name: str, args: Any, kwargs: Any) -> dict[str, Any]:
+    if args:
+        raise InvalidPayload(
+            f"{name} takes named arguments only, e.g. {name.rpartition('.')[2]}.delay(field=value)",
+            fields=[{"field": "/payload", "problem": "positional arguments are not accepted"}],
+        )
+    return dict(kwargs or {})
+
+
+class Service:
+    """One microservice: its Celery app, its queue and the tasks it declares."""
+
+    def __init__(self, name: str, *, queue: str | None = None, settings: Settings | None = None) -> None:
+        self.name = name
+        self.app = create_app(name.removesuffix("-service"), settings, queue=queue)
+
+    def task(self, payload: Callable[P, PayloadT]) -> Callable[[Callable[[PayloadT, TaskContext], R]], TypedTask[P, R]]:
+        """Declare a function ``(payload, context) -> result`` as the task type of the same name.
+
+        ``payload`` is the type's payload model; ValueError when the catalogue names another one or another service.
+        """
+
+        def declare(function: Callable[[PayloadT, TaskContext], R]) -> TypedTask[P, R]:
+            task_type = CATALOGUE.get(function.__name__)
+            if task_type.payload is not payload:
+                raise ValueError(f"{function.__name__} takes {task_type.payload.__name__} by the catalogue")
+            if task_type.service != self.name:
+                raise ValueError(f"{function.__name__} belongs to {task_type.service}, not to {self.name}")
+            declared = self.app.task(
+                base=ServiceTask,
+                name=task_type.celery_name,
+                shared=False,
+                lazy=False,
+                task_type=task_type,
+                handler=staticmethod(function),
+            )(function)
+            return cast("TypedTask[P, R]", declared)
+
+        return declare
