@@ -63,7 +63,6 @@ class Settings(BaseSettings):
     chat_key: SecretStr | None = Field(None, description="Bearer key of that endpoint")
     chat_model: str | None = Field(None, description="Model name sent to that endpoint")
     face_model_path: Path | None = Field(None, description="ONNX model for emotions in faces")
-    chunks_in_flight: int = Field(4, ge=1, le=1000, description="Chunks of one recording queued at the same time")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="One line per record: key=value text or JSON")
 

@@ -38,10 +38,15 @@ def watch(task_id: str) -> str:
 
 
 def run(run_id: str) -> str:
-    """Hash: one pipeline run's record; kept ``record_ttl_s`` after its end."""
+    """Hash: one pipeline run: its spec, stages, facts and percent; kept ``record_ttl_s`` after its end."""
     return f"{PREFIX}run:{run_id}"
 
 
 def run_parts(run_id: str, stage: str) -> str:
-    """Hash: index of a part of a stage -> its final state as JSON; kept as long as the run."""
-    return f"{PREFIX}run:{run_id}:{stage}"
+    """Hash: index of a part of a stage -> its outcome as JSON; kept as long as the run."""
+    return f"{PREFIX}run:{run_id}:parts:{stage}"
+
+
+def run_released(run_id: str) -> str:
+    """List: the transcript's parts as JSON, in the order of the recording; kept as long as the run."""
+    return f"{PREFIX}run:{run_id}:released"

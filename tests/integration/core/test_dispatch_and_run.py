@@ -1,6 +1,5 @@
 """A real worker runs what a dispatcher submits; records, results and callbacks say what happened."""
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ def dispatcher(broker_url: str) -> Iterator[TaskDispatcher]:
 def start_worker(broker_url: str, start_process: Callable[..., RunningProcess]) -> Callable[..., RunningProcess]:
     def start(*options: str, service: str = "tests.support.sample_service", wait: bool = True) -> RunningProcess:
         command = [sys.executable, "-m", "celery", "-A", service, "worker", "-l", "INFO", "--without-gossip"]
-        env = {"MT_BROKER_URL": broker_url, "MT_RETRY_BASE_S": "0.05", "PYTHONPATH": os.getcwd()}
+        env = {"MT_BROKER_URL": broker_url, "MT_RETRY_BASE_S": "0.05", "PYTHONPATH": str(Path.cwd())}
         worker = start_process([*command, *(options or ("-P", "threads", "-c", "2"))], env=env)
         if wait:
             worker.wait_for_line("ready.")
