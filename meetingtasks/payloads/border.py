@@ -114,7 +114,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], data: Mapping[str, An
         return Problem(path, _unknown_field(path, model, data))
     if kind == "literal_error":
         # pydantic writes 'a', 'b' or 'c'
-        allowed = context["expected"].replace("'", "").replace(" or ", ", ")
+        allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
         return Problem(path, f"must be one of {allowed}")
     if kind in _TEXTS:
         # pydantic calls a text whose validator has run a "Value", and lists and objects by their type

@@ -69,7 +69,9 @@ class _Walk:
     def visit(self, value: object, path: tuple[str | int, ...]) -> None:
         self._count_bytes(_OVERHEAD_BYTES)
         if isinstance(value, str):
-            self._count_bytes(len(_checked(value, path).encode()))
+            size_bytes = len(_checked(value, path).encode())
+            # one string above the limit is named; many small values are too much together
+            self._count_bytes(size_bytes, path if size_bytes > self._limits.max_bytes else ())
         elif isinstance(value, bool) or value is None:
             self._count_bytes(4)
         elif isinstance(value, int | float):
@@ -102,11 +104,11 @@ class _Walk:
         if len(path) >= MAX_DEPTH:
             raise JsonProblem((), f"nested deeper than {MAX_DEPTH}")
 
-    def _count_bytes(self, number: int) -> None:
+    def _count_bytes(self, number: int, path: tuple[str | int, ...] = ()) -> None:
         self._bytes += number
         if self._bytes > self._limits.max_bytes:
             limit = self._limits.max_bytes // 1024
-            raise JsonProblem((), f"is above {limit} KiB; send a reference to a file instead", too_large=True)
+            raise JsonProblem(path, f"is above {limit} KiB; send a reference to a file instead", too_large=True)
 
 
 def shown(text: str, limit: int = 80) -> str:

@@ -37,7 +37,7 @@ def _inline(data: str) -> str:
     decoded_bytes = digits * 3 // 4
     if decoded_bytes > MAX_INLINE_BYTES:
         raise refuse(
-            f"is {decoded_bytes // 1024} KiB decoded, above the limit of {MAX_INLINE_BYTES // 1024} KiB;"
+            f"is {decoded_bytes} bytes decoded, above the limit of {MAX_INLINE_BYTES} (256 KiB);"
             " send a reference (file://, s3:// or https://) instead",
             "payload_too_large",
         )

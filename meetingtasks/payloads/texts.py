@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zoneinfo
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import cache
 from typing import Annotated, Any, Final
 
@@ -102,6 +102,12 @@ def _moment(value: Any) -> Any:
         raise refuse("must be a time such as 2026-02-21T09:00:00+08:00") from None
 
 
+def _in_utc(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 2200:  # noqa: PLR2004 - far from where a shift of zone would overflow
+        raise refuse("must be between the years 1970 and 2200")
+    return moment.astimezone(UTC)
+
+
 @cache
 def _zone_names() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
@@ -145,5 +151,5 @@ ClockTime = Annotated[str, Field(max_length=20), AfterValidator(_clock_time)]
 TimeZone = Annotated[str, Field(max_length=100), AfterValidator(_time_zone)]
 """A name of the time zone database."""
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-"""A point in time with its offset from UTC; JSON holds it as ISO 8601."""
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
+"""A point in time, sent with its offset and kept in UTC; JSON holds it as ISO 8601."""
