@@ -28,7 +28,7 @@ from workers.engines.media.timeline import Timeline
 from workers.engines.media.wav import WavWriter, claimed_wav_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from av import AudioFrame
@@ -75,7 +75,7 @@ def open_audio(
     cancelled: Callable[[], bool] | None = None,
     on_gap: Callable[[Gap], None] | None = None,
     pcm: PcmLayout | None = None,
-) -> Iterator[NDArray[np.int16]]:
+) -> Generator[NDArray[np.int16]]:
     """Decode the first sound track of ``path`` between ``start_ms`` and ``end_ms`` (``None``: to the end).
 
     Yields int16 blocks of half a second (the last one is shorter), shape ``(n,)`` for one channel, ``(n, 2)`` for
@@ -164,7 +164,7 @@ def _stream(
     poll: CancelPoll,
     on_gap: Callable[[Gap], None] | None,
     pcm: PcmLayout | None,
-) -> Iterator[NDArray[np.int16]]:
+) -> Generator[NDArray[np.int16]]:
     """Open the file, yield one empty block as the sign that it is good, then the sound.
 
     Being one generator, it closes the file however it ends: used up, failed or thrown away.

@@ -66,8 +66,8 @@ def open_source(path: Path, limits: Limits, *, pcm: PcmLayout | None = None) -> 
 
 
 @contextmanager
-def open_regular(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
-    """Open a regular, non-empty file of at most ``max_bytes``; a pipe or device is refused without blocking."""
+def open_regular(path: Path, max_bytes: int | None, *, empty_ok: bool = False) -> Iterator[BinaryIO]:
+    """Open a regular file of at most ``max_bytes`` (``None``: any); a pipe or device is refused without blocking."""
     name = named(path)
     if "\0" in str(path):
         raise InvalidInput(f"{name}: a file name cannot hold a NUL character")
@@ -79,18 +79,18 @@ def open_regular(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
         with border(path, "opening"):
             raise error from None
     with os.fdopen(handle, "rb", buffering=0, closefd=True) as file:
-        _check_regular(name, os.fstat(handle), max_bytes)
+        _check_regular(name, os.fstat(handle), max_bytes, empty_ok=empty_ok)
         yield file
 
 
-def _check_regular(name: str, facts: os.stat_result, max_bytes: int) -> None:
+def _check_regular(name: str, facts: os.stat_result, max_bytes: int | None, *, empty_ok: bool) -> None:
     if stat.S_ISDIR(facts.st_mode):
         raise InvalidInput(f"{name}: is a directory, not a media file")
     if not stat.S_ISREG(facts.st_mode):
         raise InvalidInput(f"{name}: is not a regular file")
-    if facts.st_size == 0:
+    if facts.st_size == 0 and not empty_ok:
         raise InvalidInput(f"{name}: is empty (zero bytes)")
-    if facts.st_size > max_bytes:
+    if max_bytes is not None and facts.st_size > max_bytes:
         raise InvalidInput(
             f"{name}: has {facts.st_size} bytes, more than the allowed {max_bytes}",
             code="media_too_large",
