@@ -188,6 +188,18 @@ def test_an_alias_brings_the_field_that_its_name_says(alias: str) -> None:
     assert {name: getattr(payload, name) for name in implied} == implied
 
 
+def test_the_implied_field_is_the_aliass_last_word() -> None:
+    others = {
+        "media.screen_share": {"action": "start", "media_type": "screen"},
+        "media.record": {"action": "start"},
+    }
+    for alias, implied in ALIAS_DEFAULTS.items():
+        if alias in others:
+            assert implied == others[alias]
+        else:
+            assert all(alias.endswith(word) for word in implied.values())
+
+
 def test_every_alias_that_names_an_action_has_it_implied() -> None:
     chosen_by_name = {"media_processing", "recording", "stream_control", "meeting_control", "signaling"}
     for task_type in types():

@@ -70,6 +70,12 @@ def test_names_are_stored_composed() -> None:
     assert payload.model_dump()["username"] == "Ren\u00e9"
 
 
+def test_times_are_kept_in_utc() -> None:
+    data = {"report_type": "daily", "period_start": "2026-02-21T09:00:00+08:00"}
+    kept = validate(CATALOGUE.get("report_generation").payload, data).model_dump(mode="json", exclude_unset=True)
+    assert kept["period_start"] == "2026-02-21T01:00:00Z"
+
+
 def test_a_file_keeps_its_exact_name() -> None:
     data = {"source_url": "file:///Rene\u0301.wav"}  # another name than the composed one
     assert validate(CATALOGUE.get("media_probe").payload, data).model_dump() == data

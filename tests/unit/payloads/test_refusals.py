@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from meetingtasks.errors import InvalidPayload, PayloadTooLarge
 from meetingtasks.payloads.common import validate
@@ -358,6 +359,20 @@ def test_refused_values_are_not_repeated() -> None:
     assert len(caught.value.details["fields"]) == 4
     assert "canary" not in json.dumps(caught.value.body())
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("audio_denoising", {**A, "noise_floor_db": float("nan")}),
+        ("content_generation", {"topic": "\ud800"}),
+        ("content_generation", {"topic": "a", "inputs": NEST}),
+        ("transcode", {**S, "frame_rate": True}),
+    ],
+)
+def test_a_constructor_refuses_what_the_border_refuses(name: str, data: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        CATALOGUE.get(name).payload(**data)
 
 
 def test_no_more_than_twenty_problems_are_listed() -> None:
