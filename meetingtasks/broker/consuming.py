@@ -1,0 +1,218 @@
+"""Consuming on one connection: it is always busy with one of two commands, and nothing is popped without a lease.
+
+*Fetch* acknowledges what is finished and leases as many messages as there are free slots. When the queues are empty,
+*listen* blocks on their lists and bells until a message comes, something is due, or ``longest_block_s`` has passed;
+then it fetches.
+"""
+# ruff: noqa: SLF001 - kombu keeps the state of a connection in private attributes of channel and poller
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from queue import Empty
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import NoScriptError
+
+from meetingtasks.broker import adoption, delivery, kombu_parts, scripts
+from meetingtasks.broker.keys import TOKEN, QueueKeys, consumer_bell
+from meetingtasks.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from meetingtasks.broker.channel import LeaseChannelMixin
+    from meetingtasks.broker.lease import Lease
+    from meetingtasks.broker.records import Fetched
+
+logger = logging.getLogger(__name__)
+
+REPLY_OVERDUE_S: Final = 5.0  # beyond the time that the server itself may take
+SWEEP_S: Final = 1.0  # how often a busy worker looks for messages of stock producers
+COLLECT_AT_ONCE: Final = 1000
+BELL_LIVES_MS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A fetch that was sent: what it acknowledges, from which queues, and whose the leases will be."""
+
+    call: scripts.Call[Fetched]
+    acks: list[Lease]
+    queues: Sequence[QueueKeys]
+    owner: str
+
+
+class Consuming:
+    """The consuming side of one channel."""
+
+    def __init__(self, channel: LeaseChannelMixin, prefix: str) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}".replace(" ", "_")
+        #: when something of our queues is due, on the monotonic clock
+        self.due_s = float("inf")
+        self._channel = channel
+        self._bell = consumer_bell(self.name, prefix)
+        self._numbers = itertools.count(1)
+        self._fetch: Fetch | None = None
+        self._look = True
+        self._turn = 0
+        self._sent_s = 0.0
+        self._swept_s = 0.0
+        self._timer: Any = None
+
+    def new_owner(self) -> str:
+        """Return an owner for new leases that nobody else ever had."""
+        return f"{self.name}.{next(self._numbers)}"
+
+    # ---- sending
+
+    def keep_busy(self) -> None:
+        """Send the next command when the connection is free for one."""
+        channel, poller = self._channel, self._channel.connection.cycle
+        if not poller._client_registered(channel, channel.client, "BRPOP"):
+            self.forget_fetch()
+            channel._in_poll = None
+            self._look = True
+            poller._register(channel, channel.client, "BRPOP")
+        if not channel._in_poll and channel.qos.free() != 0:
+            self.start()
+        elif channel.keeper.has_acks:
+            channel.keeper.flush(channel.raw)
+
+    def start(self) -> None:
+        """Fetch when something may be there, else listen."""
+        queues, free, most = self._channel.lease_queues, self._channel.qos.free(), self._channel.options.max_fetch
+        if self._look and queues:
+            self._send_fetch(queues, most if free is None else min(free, most))
+        else:
+            self._send_listen(queues)
+
+    def _send_fetch(self, queues: Sequence[QueueKeys], wanted: int) -> None:
+        acks = self._channel.keeper.take_acks(keys.queue for keys in queues)
+        owner, terms = self.new_owner(), self._channel.options.lease.terms
+        self._turn = (self._turn + 1) % len(queues)
+        sent = [lease.acknowledgement for lease in acks]
+        call = scripts.fetch(queues, wanted, owner, terms, acks=sent, turn=self._turn)
+        self._fetch = Fetch(call, acks, queues, owner)
+        self._send(*call.command)
+
+    def _send_listen(self, queues: Sequence[QueueKeys]) -> None:
+        keys = [self._bell]
+        for one in queues:
+            keys += (one.list, one.bell, *one.stock_lists)
+        for one in self._channel.plain_queues:
+            keys += (one.list, *one.stock_lists)
+        self._send("BLPOP", *keys, self._channel.options.lease.longest_block_s)
+
+    def _send(self, *command: Any) -> None:
+        connection = self._channel.client.connection
+        self._channel._in_poll = connection
+        self._sent_s = SYSTEM.monotonic_s()
+        connection.send_command(*command)
+
+    # ---- reading
+
+    def read(self) -> bool:
+        """Read the reply and do what it asks for; raises `queue.Empty` when no message came."""
+        channel, fetch = self._channel, self._fetch
+        connection = channel.client.connection
+        try:
+            reply = connection.read_response()
+        except NoScriptError:
+            self.forget_fetch()
+            scripts.teach(channel.raw)
+            raise Empty from None
+        except channel.connection_errors:
+            connection.disconnect()  # which forgets the fetch
+            raise
+        finally:
+            channel._in_poll = None
+            channel._flush_brpop_reauth()
+        self._fetch = None
+        if fetch is None:
+            return self._woken(reply)
+        return self._fetched(fetch.call.read(reply), fetch.acks)
+
+    def _woken(self, reply: list[bytes] | None) -> bool:
+        self._look = True
+        self._due_in(None)
+        if reply is None or reply[1] == TOKEN:
+            raise Empty
+        channel = self._channel
+        queue = reply[0].decode().removeprefix(channel.global_keyprefix).split(channel.sep, 1)[0]
+        if channel.is_plain(queue):
+            channel.connection._deliver(kombu_parts.loads(reply[1].decode()), queue)
+            return True
+        keys = channel.keys_of(queue)
+        channel.raw.rpush(keys.inbox, reply[1])
+        adoption.adopt(channel, keys)
+        raise Empty
+
+    def _fetched(self, fetched: Fetched, acks: Sequence[Lease]) -> bool:
+        channel = self._channel
+        channel.keeper.lost(acks[position] for position in fetched.lost if not acks[position].sent_before)
+        self._look = bool(fetched.messages)
+        self._due_in(None if self._look else fetched.wait_ms)
+        if fetched.foreign or SYSTEM.monotonic_s() - self._swept_s > SWEEP_S:
+            self._sweep()
+        if not delivery.deliver(channel, fetched.messages):
+            raise Empty
+        return True
+
+    def _sweep(self) -> None:
+        self._swept_s = SYSTEM.monotonic_s()
+        for keys in self._channel.lease_queues:
+            scripts.collect(keys, limit=COLLECT_AT_ONCE).run(self._channel.raw)
+            adoption.adopt(self._channel, keys)
+
+    # ---- time
+
+    def _due_in(self, wait_ms: int | None) -> None:
+        # the server's own time-outs are only exact to a tenth of a second, so this side watches the clock too
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        if wait_ms is None or wait_ms >= self._channel.options.lease.longest_block_s * 1000:
+            self.due_s = float("inf")
+            return
+        self.due_s = SYSTEM.monotonic_s() + wait_ms / 1000
+        loop = self._channel.connection.loop
+        if loop is not None:
+            self._timer = loop.call_later(wait_ms / 1000, self.ring)
+
+    def ring(self) -> None:
+        """End this channel's listening: something is due, or there are other queues to listen to."""
+        self.due_s = float("inf")
+        if self._channel._in_poll and self._fetch is None:
+            with self._channel.raw.pipeline(transaction=False) as pipe:
+                pipe.rpush(self._bell, TOKEN)
+                pipe.pexpire(self._bell, BELL_LIVES_MS)
+                pipe.execute()
+
+    def drop_overdue(self) -> None:
+        """Drop the connection when its reply is overdue: the other end may be gone without a word."""
+        connection = self._channel._in_poll
+        allowed_s = (0.0 if self._fetch else self._channel.options.lease.longest_block_s) + REPLY_OVERDUE_S
+        if not connection or SYSTEM.monotonic_s() - self._sent_s <= allowed_s:
+            return
+        if connection._sock is not None and not kombu_parts.redis._socket_readable(connection._sock):
+            logger.warning("The server does not answer; connecting anew", extra={"action": "reply_overdue"})
+            connection.disconnect()
+
+    # ---- ending
+
+    def forget_fetch(self) -> None:
+        """Deal with a fetch whose reply will not come: nobody knows whether it was executed."""
+        fetch, self._fetch = self._fetch, None
+        if fetch is not None:
+            self._channel.keeper.put_back(fetch.acks)
+            self._channel.keeper.abandon(fetch.queues, fetch.owner)
+
+    def stop(self) -> None:
+        """Consume no more; what a fetch in flight may bring is given back."""
+        self._due_in(None)
+        self.forget_fetch()
+        self._channel._in_poll = None

@@ -1,0 +1,303 @@
+"""The leases that this process holds, and the thread that keeps them.
+
+A lease belongs to the process, not to a connection: it is kept while the connection to the server breaks and comes
+back, and a task that ran meanwhile is still acknowledged. The thread renews whatever the event loop or the task is
+doing, and sends acknowledgements that nobody else sent within a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import RedisError
+
+from meetingtasks.broker import scripts
+from meetingtasks.broker.scripts import Acknowledgement
+from meetingtasks.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from meetingtasks.broker.client import Client
+    from meetingtasks.broker.keys import QueueKeys
+    from meetingtasks.broker.queue import LeaseOptions
+
+logger = logging.getLogger(__name__)
+
+FLUSH_AFTER_S: Final = 0.01  # an acknowledgement waits at most this long for company
+RETRY_S: Final = (0.1, 0.4)  # pause after a failed round trip, drawn between these
+AT_ONCE: Final = 1000  # leases or acknowledgements per round trip
+IDLE_S: Final = 10.0  # with nothing to keep, the thread ends after this
+
+
+@dataclass(slots=True)
+class Lease:
+    """One message that this process may run. ``tag`` is the delivery tag: unlike the message's, it is used once."""
+
+    tag: str
+    keys: QueueKeys
+    id: str
+    owner: str
+    headers: Mapping[str, Any] = field(repr=False)
+    mark: str = ""
+    renew_until_s: float = float("inf")
+    #: its acknowledgement was sent before and the reply was lost: being refused now means nothing
+    sent_before: bool = False
+
+    @property
+    def acknowledgement(self) -> Acknowledgement:
+        """What to tell the server when the message is done."""
+        return Acknowledgement(self.keys.queue, self.id, self.owner, self.mark)
+
+
+class LeaseKeeper:
+    """Holds, renews and ends the leases of one process on one server. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Client],
+        options: LeaseOptions,
+        on_lost: Callable[[str, Mapping[str, Any]], None] | None,
+    ) -> None:
+        self._connect = connect
+        self._options = options
+        self._on_lost = on_lost
+        self._client: Client | None = None
+        self._held: dict[str, Lease] = {}
+        self._acks: list[Lease] = []
+        self._returns: list[Lease] = []
+        self._abandoned: list[tuple[QueueKeys, str]] = []
+        self._lock = threading.RLock()  # a message may be collected, and so released, at any point
+        self._work = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+
+    def hold(self, leases: Iterable[Lease]) -> None:
+        """Begin to renew leases that were just taken."""
+        with self._lock:
+            for lease in leases:
+                self._held[lease.tag] = lease
+            self._run()
+
+    def get(self, tag: str) -> Lease | None:
+        """Return a held lease."""
+        return self._held.get(tag)
+
+    def drop(self, tag: str) -> Lease | None:
+        """Stop renewing a lease and return it; None when it is not held (any more)."""
+        with self._lock:
+            return self._held.pop(tag, None)
+
+    def ack(self, tag: str) -> bool:
+        """End a message; sent with the next fetch or within 10 ms. False when the lease was already lost."""
+        with self._lock:
+            lease = self._held.pop(tag, None)
+            if lease is None:
+                return False
+            self._acks.append(lease)
+            self._run()
+        self._work.set()
+        return True
+
+    @property
+    def has_acks(self) -> bool:
+        """Whether acknowledgements wait to be sent."""
+        return bool(self._acks)
+
+    def take_acks(self, queues: Iterable[str]) -> list[Lease]:
+        """Take the waiting acknowledgements of these queues, to be sent by the caller."""
+        wanted = set(queues)
+        with self._lock:
+            mine = [lease for lease in self._acks if lease.keys.queue in wanted][:AT_ONCE]
+            if mine:
+                taken = {lease.tag for lease in mine}
+                self._acks = [lease for lease in self._acks if lease.tag not in taken]
+        return mine
+
+    def put_back(self, acks: Iterable[Lease]) -> None:
+        """Take acknowledgements back that could not be sent, or of which nobody knows whether they arrived."""
+        with self._lock:
+            for lease in acks:
+                lease.sent_before = True
+                self._acks.append(lease)
+            self._run()
+        self._work.set()
+
+    def abandon(self, queues: Iterable[QueueKeys], owner: str) -> None:
+        """Give back what a fetch may have leased whose reply never came."""
+        with self._lock:
+            self._abandoned += [(keys, owner) for keys in queues]
+            self._run()
+        self._work.set()
+
+    def refused(self, leases: Sequence[Lease], owned: Iterable[bool]) -> None:
+        """Report those of the acknowledged leases that were not ours any more."""
+        self.lost(lease for lease, is_ours in zip(leases, owned, strict=True) if not is_ours and not lease.sent_before)
+
+    def release_unrun(self, tag: str) -> None:
+        """Give back a message that will not be run, as soon as the server answers; uses no delivery."""
+        with self._lock:
+            lease = self._held.pop(tag, None)
+            if lease is None:
+                return
+            self._returns.append(lease)
+            self._run()
+        self._work.set()
+
+    def lost(self, leases: Iterable[Lease]) -> None:
+        """Report leases that the server no longer gives us."""
+        for lease in leases:
+            logger.warning(
+                "Lease lost", extra={"action": "lease_lost", "queue": lease.keys.queue, "message_id": lease.id}
+            )
+            if self._on_lost is not None:
+                try:
+                    self._on_lost(lease.tag, lease.headers)
+                except Exception:
+                    logger.exception("The callback for a lost lease failed; the lease stays lost")
+
+    def flush(self, client: Client) -> None:
+        """Send what waits to be sent; on a connection error it waits on and the error is raised."""
+        self._give_up(client)
+        with self._lock:
+            acks, self._acks = self._acks, []
+        parts = _by_queue(acks)
+        try:
+            while parts:
+                keys, leases = parts[0]
+                call = scripts.ack(keys, [lease.acknowledgement for lease in leases], dedupe_ms=self._options.dedupe_ms)
+                self.refused(leases, call.run(client))
+                del parts[0]
+        finally:
+            if parts:
+                self.put_back(lease for _, leases in parts for lease in leases)
+
+    def renew(self, client: Client) -> None:
+        """Extend all held leases once; those past their task's own limit are left to expire."""
+        now_s = SYSTEM.monotonic_s()
+        with self._lock:
+            leases = list(self._held.values())
+        overdue = [lease for lease in leases if lease.renew_until_s < now_s]
+        for keys, part in _by_queue(lease for lease in leases if lease.renew_until_s >= now_s):
+            pairs = [(lease.id, lease.owner) for lease in part]
+            owned = scripts.renew(keys, pairs, lease_ms=self._options.terms.lease_ms).run(client)
+            overdue += [lease for lease, is_ours in zip(part, owned, strict=True) if not is_ours]
+        # one that was acknowledged meanwhile is not lost
+        self.lost([lease for lease in overdue if self.drop(lease.tag) is not None])
+
+    def close(self) -> None:
+        """Send what waits, stop the thread and close the connection; held leases end by themselves."""
+        thread, self._thread = self._thread, None
+        self._work.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(IDLE_S)
+
+    def forget(self) -> None:
+        """Start anew in a forked child: the leases are the parent's."""
+        self.__init__(self._connect, self._options, self._on_lost)  # type: ignore[misc] # the one way to reset locks
+
+    def _run(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop, name="lease-keeper", daemon=True)
+            self._thread.start()
+
+    def _loop(self) -> None:
+        me = threading.current_thread()
+        renew_at_s = SYSTEM.monotonic_s() + self._options.renew_s
+        idle_since_s = None
+        while self._thread is me:
+            self._work.wait(max(0.0, renew_at_s - SYSTEM.monotonic_s()))
+            if self._waiting:
+                time.sleep(FLUSH_AFTER_S)
+            self._work.clear()
+            try:
+                if self._waiting:
+                    self.flush(self._own_client())
+                if SYSTEM.monotonic_s() >= renew_at_s:
+                    if self._held:
+                        self.renew(self._own_client())
+                    renew_at_s = SYSTEM.monotonic_s() + self._options.renew_s
+            except RedisError as problem:
+                logger.warning(
+                    "Leases were not renewed; trying again", extra={"action": "renew_failed", "error": str(problem)}
+                )
+                time.sleep(random.uniform(*RETRY_S))
+                self._work.set()
+                renew_at_s = SYSTEM.monotonic_s()
+            idle_since_s = None if self._held or self._waiting else idle_since_s or SYSTEM.monotonic_s()
+            if idle_since_s is not None and SYSTEM.monotonic_s() - idle_since_s > IDLE_S and self._end(me):
+                break
+        with suppress(RedisError):
+            if self._waiting:
+                self.flush(self._own_client())
+        self._disconnect()
+
+    def _end(self, me: threading.Thread) -> bool:
+        with self._lock:
+            if self._held or self._waiting or self._thread is not me:
+                return False
+            self._thread = None
+            return True
+
+    def _own_client(self) -> Client:
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.connection_pool.disconnect()
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._acks or self._returns or self._abandoned)
+
+    def _give_up(self, client: Client) -> None:
+        while self._abandoned:
+            keys, owner = self._abandoned[0]
+            scripts.abandon(keys, owner).run(client)
+            with self._lock:
+                self._abandoned.remove((keys, owner))
+        while self._returns:
+            lease = self._returns[0]
+            pairs, deaths = [(lease.id, lease.owner)], self._options.max_deliveries
+            scripts.release(lease.keys, pairs, counted=False, max_deliveries=deaths).run(client)
+            with self._lock:
+                self._returns.remove(lease)
+
+
+def _by_queue(leases: Iterable[Lease]) -> list[tuple[QueueKeys, Sequence[Lease]]]:
+    found: dict[QueueKeys, list[Lease]] = defaultdict(list)
+    for lease in leases:
+        found[lease.keys].append(lease)
+    return [(keys, part[i : i + AT_ONCE]) for keys, part in found.items() for i in range(0, len(part), AT_ONCE)]
+
+
+_keepers: dict[tuple[Any, ...], LeaseKeeper] = {}
+_keepers_lock = threading.Lock()
+
+
+def keeper_of(identity: tuple[Any, ...], make: Callable[[], LeaseKeeper]) -> LeaseKeeper:
+    """Return this process's keeper for one server (and database, prefix, options)."""
+    with _keepers_lock:
+        if identity not in _keepers:
+            _keepers[identity] = make()
+        return _keepers[identity]
+
+
+def _forget_all() -> None:
+    global _keepers_lock  # noqa: PLW0603 - a lock held by another thread at the fork would stay held for ever
+    _keepers_lock = threading.Lock()
+    for keeper in _keepers.values():
+        keeper.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

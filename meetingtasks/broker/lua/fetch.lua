@@ -1,0 +1,206 @@
+-- fetch: acknowledge what is finished, put in order what is due, then hand out messages under a lease.
+-- KEYS  a block per queue
+-- ARGV  1 how many messages are wanted  2 lease in ms  3 owner of the new leases  4 deliveries that make a message dead
+--       5 silence in ms after which leases get grace  6 grace in ms  7 how long a done submission is remembered in ms
+--       8 longest time in ms that an idle consumer blocks  9 which queue goes first among equals, from 0
+--       10… per acknowledgement: number of its queue from 0, message id, owner, submission mark or ''
+-- Returns {ms until something is due or -1, waiting foreign messages, {positions of acknowledgements that were not the
+--         owner's, from 0}, {number of its queue from 0, id, verdict, stored message, …}}; the verdict is '' (run it),
+--         'exhausted' (delivered too often) or 'expired', and a message with a verdict is beyond the number wanted.
+local wanted, lease_ms, owner, max_deliveries = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local silence_ms, grace_ms, dedupe_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local longest_block_ms, turn = tonumber(ARGV[8]), tonumber(ARGV[9])
+local SWEEP = 200  -- due messages and expired leases that one call looks after, per queue
+local VERDICTS = 100  -- messages that one call condemns
+local now = now_ms()
+local queues, out, lost, condemned = {}, {}, {}, 0
+for offset = 0, #KEYS - 12, 12 do
+  queues[#queues + 1] = queue(offset)
+end
+
+local function acknowledge()
+  local acked, marks = {}, {}
+  for i = 10, #ARGV, 4 do
+    local number = tonumber(ARGV[i]) + 1
+    local q = queues[number]
+    if end_lease(q, ARGV[i + 1], ARGV[i + 2]) then
+      redis.call('HDEL', q.messages, ARGV[i + 1])
+      acked[number] = (acked[number] or 0) + 1
+      if ARGV[i + 3] ~= '' then
+        marks[number] = marks[number] or {}
+        table.insert(marks[number], ARGV[i + 3])
+      end
+    else
+      lost[#lost + 1] = (i - 10) / 4
+    end
+  end
+  for number, n in pairs(acked) do
+    count(queues[number], 'acked', n)
+    remember(queues[number], marks[number] or {}, now, dedupe_ms)
+  end
+end
+
+-- Nobody was here for a while (the server was away, or its clock jumped): holders get time to renew before others take over.
+local function mind_the_gap(q)
+  if redis.call('EXISTS', q.leases) == 0 then return end
+  local seen = tonumber(redis.call('HGET', q.state, 'seen') or now)
+  redis.call('HSET', q.state, 'seen', int(now))
+  if now - seen <= silence_ms and seen - now <= silence_ms then return end
+  local upper = seen > now and '+inf' or int(now + grace_ms)
+  for _, held in ipairs(redis.call('ZRANGEBYSCORE', q.leases, '-inf', upper)) do
+    redis.call('ZADD', q.leases, int(now + grace_ms), held)
+  end
+end
+
+local function hand_out(number, q, id, verdict, value)
+  redis.call('ZADD', q.leases, int(now + lease_ms), owner .. ' ' .. id)
+  local n = #out
+  out[n + 1], out[n + 2], out[n + 3], out[n + 4] = number - 1, id, verdict, value
+  if verdict ~= '' then condemned = condemned + 1 end
+  q.touched = true
+end
+
+local function promote(q)
+  local due = redis.call('ZRANGEBYSCORE', q.delayed, '-inf', int(now), 'LIMIT', 0, SWEEP)
+  for _, id in ipairs(due) do
+    redis.call('ZREM', q.delayed, id)
+    local value = redis.call('HGET', q.messages, id)
+    local m = value and read(value)
+    if m then
+      place(q, m)
+      make_ready(q, id, m)
+    end
+  end
+end
+
+local function recover(number, q)
+  local recovered = 0
+  for _, held in ipairs(redis.call('ZRANGEBYSCORE', q.leases, '-inf', int(now), 'LIMIT', 0, SWEEP)) do
+    redis.call('ZREM', q.leases, held)
+    local id = string.match(held, '^%S+ (.*)$')
+    local value = redis.call('HGET', q.messages, id)
+    local m = value and read(value)
+    if m then
+      m.deliveries = m.deliveries + 1
+      recovered = recovered + 1
+      if m.deliveries >= max_deliveries then
+        redis.call('HSET', q.messages, id, write(m))
+        hand_out(number, q, id, 'exhausted', write(m))
+      else
+        make_ready(q, id, m)
+      end
+    end
+  end
+  count(q, 'recovered', recovered)
+end
+
+-- Virtual time follows what is handed out; lanes that it has passed are forgotten.
+local function advance(q, reached)
+  for level, tag in pairs(reached) do
+    local base = level * BAND
+    local now_at = tonumber(redis.call('HGET', q.state, 'v' .. level) or 0)
+    if tag > now_at then
+      redis.call('HSET', q.state, 'v' .. level, int(tag))
+      redis.call('ZREMRANGEBYSCORE', q.lanes, int(base), int(base + tag))
+    end
+  end
+end
+
+local function take(number, q, limit)
+  local popped = redis.call('ZPOPMIN', q.ready, limit)
+  if #popped == 0 then return 0 end
+  local ids, reached, taken = {}, {}, 0
+  for i = 1, #popped, 2 do
+    ids[#ids + 1] = string.sub(popped[i], 17)
+    local rank = tonumber(popped[i + 1])
+    local level = math.floor(rank / BAND)
+    reached[level] = rank - level * BAND
+  end
+  advance(q, reached)
+  local values = redis.call('HMGET', q.messages, unpack(ids))
+  for i, id in ipairs(ids) do
+    local value = values[i]
+    local expires = value and string.match(value, '^%d+ %d+ %d+ %d+ %d+ %d+ (%d+) ')
+    if not expires then
+      count(q, 'corrupt', 1)
+    elseif expires ~= '0' and tonumber(expires) <= now then
+      hand_out(number, q, id, 'expired', value)
+    else
+      hand_out(number, q, id, '', value)
+      taken = taken + 1
+    end
+  end
+  return taken
+end
+
+-- The highest priority over all queues; queues of equal priority in turn.
+local function choose()
+  local best, tied, chosen = math.huge, 0, nil
+  for i = 0, #queues - 1 do
+    local number = (turn + i) % #queues + 1
+    local head = redis.call('ZRANGE', queues[number].ready, 0, 0, 'WITHSCORES')[2]
+    local level = head and math.floor(tonumber(head) / BAND)
+    if level and level < best then
+      best, tied, chosen = level, 1, number
+    elseif level and level == best then
+      tied = tied + 1
+    end
+  end
+  return chosen, best, tied
+end
+
+local function take_from_all()
+  local left = wanted
+  while left > 0 and condemned < VERDICTS do
+    local number, level, tied = 1, nil, 1
+    if #queues > 1 then number, level, tied = choose() end
+    if not number then break end
+    local q, limit = queues[number], math.min(left, CHUNK)
+    if level then
+      local same = redis.call('ZCOUNT', q.ready, int(level * BAND), '(' .. int((level + 1) * BAND))
+      limit = tied > 1 and 1 or math.min(limit, same)
+      turn = number
+    end
+    local before = #out
+    left = left - take(number, q, limit)
+    if #out == before and redis.call('ZCARD', q.ready) == 0 and #queues == 1 then break end
+  end
+  return left
+end
+
+-- An empty queue starts anew: virtual time moves to the furthest lane and no lane is kept.
+local function close_lanes(q)
+  local furthest = redis.call('ZREVRANGE', q.lanes, 0, 0, 'WITHSCORES')[2]
+  while furthest do
+    local level = math.floor(tonumber(furthest) / BAND)
+    redis.call('HSET', q.state, 'v' .. level, int(tonumber(furthest) - level * BAND))
+    redis.call('ZREMRANGEBYSCORE', q.lanes, int(level * BAND), '+inf')
+    furthest = redis.call('ZREVRANGE', q.lanes, 0, 0, 'WITHSCORES')[2]
+  end
+end
+
+acknowledge()
+for number, q in ipairs(queues) do
+  mind_the_gap(q)
+  promote(q)
+  recover(number, q)
+end
+local left = take_from_all()
+local next_due, foreign = math.huge, 0
+for _, q in ipairs(queues) do
+  settle(q)
+  if q.touched then redis.call('HSET', q.state, 'seen', int(now)) end
+  if redis.call('ZCARD', q.ready) == 0 then close_lanes(q) end
+  local due = redis.call('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')[2]
+  local expiry = redis.call('ZRANGE', q.leases, 0, 0, 'WITHSCORES')[2]
+  next_due = math.min(next_due, due and tonumber(due) or math.huge, expiry and tonumber(expiry) or math.huge)
+  foreign = foreign + redis.call('LLEN', q.inbox)
+end
+local wait_ms = next_due == math.huge and -1 or math.max(0, next_due - now)
+-- A consumer that goes idle minds the next due time itself; one that is full leaves that to another.
+if left > 0 then
+  for _, q in ipairs(queues) do redis.call('DEL', q.bell) end
+elseif wanted > 0 and wait_ms >= 0 and wait_ms < longest_block_ms then
+  ring(queues[1])
+end
+return {wait_ms, foreign, lost, out}
