@@ -28,6 +28,11 @@ class MeetingTasksError(Exception):
         """Whether the same call may succeed later."""
         return self.error_class is not ErrorClass.BUSINESS
 
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds that the other side asked to be left alone, from ``details``; None when it did not."""
+        return self.details.get("retry_after_s")
+
     def body(self) -> dict[str, Any]:
         """Return ``{"code", "message", "details", "retryable"}``, ready for JSON."""
         return {"code": self.code, "message": self.message, "details": self.details, "retryable": self.retryable}

@@ -7,6 +7,7 @@ carries, and otherwise *transient*: an unknown fault deserves a second look, but
 from __future__ import annotations
 
 import errno
+import math
 import socket
 import ssl
 import traceback
@@ -69,6 +70,19 @@ def _by_status(status: Any) -> ErrorClass:
     return ErrorClass.TRANSIENT
 
 
+def retry_after_s(error: BaseException) -> float | None:
+    """Return the seconds that the other side asked to be left alone, by the error or its HTTP response; else None."""
+    wish = getattr(error, "retry_after_s", None)
+    if wish is None:
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        wish = headers.get("Retry-After")
+    try:
+        seconds = float(wish)  # type: ignore[arg-type] # None and words are what the except is for
+    except (TypeError, ValueError):
+        return None  # the header's other form, a date, is rare and depends on two clocks
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
 def final_state(error: BaseException) -> TaskState:
     """Return the state in which a task ends that failed with this for the last time."""
     if isinstance(error, TaskCancelled) or getattr(error, "code", None) == "cancelled":
@@ -82,7 +96,7 @@ def describe(error: BaseException, *, traceback_text: str | None = None) -> Task
     """Describe a failure for the record; message and traceback are trimmed."""
     text = "".join(traceback.format_exception(error)) if traceback_text is None else traceback_text
     known = isinstance(error, MeetingTasksError)
-    message = error.message if isinstance(error, MeetingTasksError) else str(error) or type(error).__name__
+    message = readable((error.message if isinstance(error, MeetingTasksError) else str(error)) or type(error).__name__)
     details = getattr(error, "details", None)
     return TaskError(
         code=str(getattr(error, "code", None) or _code(error)) if not isinstance(error, SystemExit) else "exit",
@@ -90,10 +104,15 @@ def describe(error: BaseException, *, traceback_text: str | None = None) -> Task
         message=message[:_MESSAGE_LIMIT],
         details=details if isinstance(details, dict) else {},
         # a refused input is the caller's matter: its traceback would only hide the message
-        traceback="" if known and classify(error) is ErrorClass.BUSINESS else text[-TRACEBACK_LIMIT:],
+        traceback="" if known and classify(error) is ErrorClass.BUSINESS else readable(text[-TRACEBACK_LIMIT:]),
         exc_type=type(error).__qualname__,
         exc_module=type(error).__module__,
     )
+
+
+def readable(text: str) -> str:
+    r"""Return text that every reader can decode: a file name's stray byte, for one, becomes ``\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _code(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from meetingtasks import failures
+from meetingtasks.clock import SYSTEM, Clock
 from meetingtasks.records import TaskRecord
 from meetingtasks.retry import Backoff, GiveUp, RetryAt, RetryBudget, decide
 from meetingtasks.settings import Settings, current
@@ -62,7 +63,9 @@ def values_of(celery_name: str, *, queue: str, kwargs: Any) -> dict[str, Any]:
     }
 
 
-def after_failure(error: Exception, record: TaskRecord, *, settings: Settings | None = None) -> RetryAt | GiveUp:
+def after_failure(
+    error: Exception, record: TaskRecord, *, settings: Settings | None = None, clock: Clock = SYSTEM
+) -> RetryAt | GiveUp:
     """Decide whether the failed attempt is followed by another one, and when."""
     settings = settings or current()
     task_type = CATALOGUE.find(record.type)
@@ -84,6 +87,6 @@ def after_failure(error: Exception, record: TaskRecord, *, settings: Settings | 
         budget=task_type.retries if task_type else RetryBudget(),
         max_retries=record.max_retries,
         backoff=backoff,
-        retry_after_s=getattr(error, "retry_after_s", None),
-        seconds_left=None,
+        retry_after_s=failures.retry_after_s(error),
+        seconds_left=None if record.expires_ms is None else (record.expires_ms - clock.now_ms()) / 1000,
     )

@@ -20,7 +20,7 @@ class RetryBudget:
 
     network: int = 3
     transient: int = 2
-    resource: int = 0
+    resource: int = 1
     business: int = 0
 
     def allowed(self, error_class: ErrorClass) -> int:

@@ -57,13 +57,15 @@ def from_broker_number(number: int | None, broker_url: str) -> Priority:
 def from_enum_number(number: int) -> Priority:
     """Return the level of the enum 0 low, 1 normal, 2 high, 3 critical."""
     by_number = (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.CRITICAL)
-    if not 0 <= number < len(by_number):
-        raise BusinessError(f"priority {number} is outside 0-3", code="invalid_payload", field="priority")
+    if isinstance(number, bool) or not 0 <= number < len(by_number):
+        raise BusinessError(f"priority {number!r} is outside 0-3", code="invalid_payload", field="priority")
     return by_number[number]
 
 
 def from_http_number(number: int) -> Priority:
     """Return the level of the open-ended HTTP scale: below 5 low, from 5 normal, from 10 high, from 20 critical."""
+    if isinstance(number, bool):
+        raise BusinessError(f"priority {number!r} must be a number", code="invalid_payload", field="priority")
     for threshold, level in ((20, Priority.CRITICAL), (10, Priority.HIGH), (5, Priority.NORMAL)):
         if number >= threshold:
             return level
@@ -82,9 +84,12 @@ def from_push_number(number: int) -> Priority:
 
 def routes_table(catalogue: Catalogue, custom: Iterable[ServiceRoute] = ()) -> list[dict[str, str]]:
     """Return one row per task type: type, service, queue, celery_name, sorted by queue and type."""
-    rows = [_row(t.name, t.service, t.queue, t.celery_name) for t in catalogue]
-    rows += [_row(name, r.service_name, r.queue_name, r.celery_name(name)) for r in custom for name in r.task_types]
-    return sorted(rows, key=lambda row: (row["queue"], row["type"]))
+    rows = {t.name: _row(t.name, t.service, t.queue, t.celery_name) for t in catalogue}
+    for route in custom:
+        rows |= {
+            name: _row(name, route.service_name, route.queue_name, route.celery_name(name)) for name in route.task_types
+        }
+    return sorted(rows.values(), key=lambda row: (row["queue"], row["type"]))
 
 
 def check_queue(task_type: TaskType, queue: str, known: Iterable[str]) -> str:

@@ -23,10 +23,11 @@ CRITICAL, HIGH, NORMAL, LOW = Priority.CRITICAL, Priority.HIGH, Priority.NORMAL,
 RETRIES: Final = RetryBudget(network=3, transient=2, resource=0)
 RETRIES_RES: Final = RetryBudget(network=3, transient=2, resource=1)
 COSTLY_RES: Final = RetryBudget(network=3, transient=1, resource=1)  # a second full encode is rarely worth it
-LIVE: Final = RetryBudget(network=2, transient=2)  # the moment has passed after more
-BRIEF: Final = RetryBudget(network=2, transient=1)
-ONCE: Final = RetryBudget(network=1, transient=1)  # the next turn of the schedule, or a fresh offer, does better
-WEBHOOK: Final = RetryBudget(network=8, transient=8)  # the other system may be down for an hour
+LIVE: Final = RetryBudget(network=2, transient=2, resource=0)  # the moment has passed after more
+BRIEF: Final = RetryBudget(network=2, transient=1, resource=0)
+# the next turn of the schedule, or a fresh offer, does better than a late retry
+ONCE: Final = RetryBudget(network=1, transient=1, resource=0)
+WEBHOOK: Final = RetryBudget(network=8, transient=8, resource=0)  # the other system may be down for an hour
 
 ANY_SERVICE: Final = "any"
 DEFAULT_CONCURRENCY: Final = 5

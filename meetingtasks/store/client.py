@@ -11,8 +11,14 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from meetingtasks import failures
+from meetingtasks.states import ErrorClass
+
 # redis-py's types cannot say that decode_responses=True makes every reply text, so they would only add casts
 Client: TypeAlias = Any
+
+failures.register(redis.ConnectionError, ErrorClass.NETWORK)
+failures.register(redis.TimeoutError, ErrorClass.NETWORK)
 
 MAX_CONNECTIONS = 50
 _clients: dict[tuple[int, str], Client] = {}
@@ -39,6 +45,7 @@ def _new(url: str) -> Client:
         address,
         **network,
         decode_responses=True,
+        encoding_errors="backslashreplace",  # half a character in a file's name must not keep a task from ending
         max_connections=MAX_CONNECTIONS,
         socket_connect_timeout=5,
         socket_timeout=10,
