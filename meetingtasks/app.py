@@ -7,10 +7,13 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 
+from meetingtasks.broker import install
 from meetingtasks.routing import broker_number
 from meetingtasks.settings import Settings, current
 from meetingtasks.states import Priority
 from meetingtasks.task_types import CATALOGUE, QUEUES
+
+_REDIS_SCHEMES = ("redis://", "rediss://", "redis+socket://", "sentinel://")
 
 
 def create_app(service: str, settings: Settings | None = None, *, queue: str | None = None) -> Celery:
@@ -19,6 +22,7 @@ def create_app(service: str, settings: Settings | None = None, *, queue: str | N
     ``queue`` is what its worker consumes when ``-Q`` names none (default: ``<service>_tasks``).
     """
     settings = settings or current()
+    install()  # from here on a Redis URL means our lease transport
     app = Celery(f"meetingtasks.{service}", set_as_current=False)
     app.conf.update(configuration(settings, default_queue=queue or f"{service}_tasks"))
     return app
@@ -30,7 +34,7 @@ def configuration(settings: Settings, *, default_queue: str) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url,
         "broker_connection_retry_on_startup": True,
-        "broker_transport_options": transport_options(),
+        "broker_transport_options": transport_options(settings),
         "result_backend": backend_url(settings.effective_store_url),
         "meetingtasks_store_url": settings.effective_store_url,
         "result_expires": settings.record_ttl_s,
@@ -65,15 +69,21 @@ def configuration(settings: Settings, *, default_queue: str) -> dict[str, Any]:
     }
 
 
-def transport_options() -> dict[str, Any]:
+def transport_options(settings: Settings) -> dict[str, Any]:
     """Return what the broker's transport is told."""
-    return {
+    if not settings.broker_url.startswith(_REDIS_SCHEMES):
+        return {}
+    options: dict[str, Any] = {
         "socket_connect_timeout": 5,
-        "socket_keepalive": True,
-        "visibility_timeout": 6 * 3600,
-        "priority_steps": [0, 3, 6, 9],
-        "queue_order_strategy": "priority",
+        "lease_s": settings.lease_s,
+        "renew_s": settings.renew_s,
+        "max_deliveries": settings.max_deliveries,
+        "time_limit_of": "meetingtasks.companion:time_limit_of",
     }
+    if settings.effective_store_url == settings.broker_url:
+        # one server: a message and its task's record change in one transaction
+        options["companion"] = "meetingtasks.companion:COMPANION"
+    return options
 
 
 def has_companion(app: Celery) -> bool:

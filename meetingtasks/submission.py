@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,8 @@ from meetingtasks.task_types import ALIAS_DEFAULTS, QUEUES
 
 #: header that carries a record's first values to where the message is enqueued
 RECORD_HEADER = "mt_record"
+#: header that carries the reason of a retry
+RETRY_HEADER = "mt_retry"
 #: header by which messages of one meeting share their turn
 KEY_HEADER = "mt_key"
 #: time between the soft limit, an exception inside the task, and the hard one, its end
@@ -113,6 +116,8 @@ def _submission(
         "max_retries": request.max_retries,
         "timeout_s": request.timeout_s,
         "eta_ms": _ms(request.eta),
+        # by which the submitter of a chosen id sees whether the record is its own
+        "submit_id": uuid4().hex if request.task_id else None,
         "expires_ms": _ms(request.expires_at),
     }
     soft_s, hard_s = limits(task_type, request.timeout_s)
@@ -146,6 +151,14 @@ def limits(task_type: TaskType | None, timeout_s: float | None) -> tuple[float, 
     # The media's length is known only inside the task, which then sets its own tighter limit.
     extra = task_type.media_factor * MAX_MEDIA_S
     return task_type.soft_limit_s + extra, task_type.hard_limit_s + extra
+
+
+def eta_ms_of(eta: object) -> int | None:
+    """Read a message's ``eta`` header, an ISO time, as milliseconds since 1970; None without one."""
+    if not isinstance(eta, str):
+        return None
+    moment = datetime.fromisoformat(eta)
+    return _ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _ms(moment: Any) -> int | None:

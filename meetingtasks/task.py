@@ -25,15 +25,13 @@ from meetingtasks.payloads.border import validate
 from meetingtasks.retry import GiveUp
 from meetingtasks.settings import Settings
 from meetingtasks.store.tasks import Refused
-from meetingtasks.submission import RECORD_HEADER, Submission, build_request, prepare
+from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, Submission, build_request, prepare
 from meetingtasks.task_types import CATALOGUE
 
 P = ParamSpec("P")
 PayloadT = TypeVar("PayloadT", bound=BaseModel)
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
-
-RETRY_HEADER = "mt_retry"
 
 
 class TypedTask(Protocol, Generic[P, R_co]):
@@ -174,18 +172,24 @@ def send(
     app: Celery, submission: Submission, *, task: ServiceTask | None = None, recorded: bool = False, **options: Any
 ) -> AsyncResult[Any]:
     """Enqueue a submission: its record (unless ``recorded``) and its message. TaskConflict when the id is taken."""
-    merged = {**submission.options, **options}
-    if not has_companion(app) and not recorded:
-        created = cast("TaskStoreBackend", app.backend).store.create(submission.task_id, submission.values)
-        if not created:
-            raise TaskConflict(f"the task id {submission.task_id} is taken", task_id=submission.task_id)
+    merged = {**submission.options, **options, "task_id": submission.task_id, "queue": submission.queue}
+    store = cast("TaskStoreBackend", app.backend).store
+    joined = has_companion(app)
+    if not joined and not recorded and not store.create(submission.task_id, submission.values):
+        raise _taken(submission)
     if task is not None:
-        return Task.apply_async(
-            task, (), submission.kwargs, task_id=submission.task_id, queue=submission.queue, **merged
-        )
-    return app.send_task(
-        submission.celery_name, (), submission.kwargs, task_id=submission.task_id, queue=submission.queue, **merged
-    )
+        result = Task.apply_async(task, (), submission.kwargs, **merged)
+    else:
+        result = app.send_task(submission.celery_name, (), submission.kwargs, **merged)
+    # the transaction left an older record of a chosen id as it was; whose it is tells who came first
+    chosen = submission.values.get("submit_id")
+    if joined and chosen and store.field(submission.task_id, "submit_id") != chosen:
+        raise _taken(submission)
+    return result
+
+
+def _taken(submission: Submission) -> TaskConflict:
+    return TaskConflict(f"the task id {submission.task_id} is taken", task_id=submission.task_id)
 
 
 #: fields of a request that a signature carries in its record header
@@ -216,23 +220,27 @@ class Service:
     def task(self, payload: Callable[P, PayloadT]) -> Callable[[Callable[[PayloadT, TaskContext], R]], TypedTask[P, R]]:
         """Declare a function ``(payload, context) -> result`` as the task type of the same name.
 
-        ``payload`` is the type's payload model; ValueError when the catalogue names another one or another service.
+        ``payload`` is the type's payload model; ValueError when the catalogue names another model or service.
         """
 
         def declare(function: Callable[[PayloadT, TaskContext], R]) -> TypedTask[P, R]:
             task_type = CATALOGUE.get(function.__name__)
             if task_type.payload is not payload:
                 raise ValueError(f"{function.__name__} takes {task_type.payload.__name__} by the catalogue")
-            if task_type.service != self.name:
-                raise ValueError(f"{function.__name__} belongs to {task_type.service}, not to {self.name}")
-            declared = self.app.task(
-                base=ServiceTask,
-                name=task_type.celery_name,
-                shared=False,
-                lazy=False,
-                task_type=task_type,
-                handler=staticmethod(function),
-            )(function)
-            return cast("TypedTask[P, R]", declared)
+            return cast("TypedTask[P, R]", self.declare(task_type, function))
 
         return declare
+
+    def declare(self, task_type: TaskType, function: Callable[[Any, TaskContext], Any]) -> ServiceTask:
+        """Declare a function as a task type of this service; ValueError when the type is another service's."""
+        if task_type.service != self.name:
+            raise ValueError(f"{task_type.name} belongs to {task_type.service}, not to {self.name}")
+        declared: ServiceTask = self.app.task(
+            base=ServiceTask,
+            name=task_type.celery_name,
+            shared=False,
+            lazy=False,
+            task_type=task_type,
+            handler=staticmethod(function),
+        )(function)
+        return declared

@@ -65,6 +65,7 @@ class SpeechRecognitionResult(Result):
     audio_ms: Annotated[int, Field(ge=0, description="Length of the audio read, ms")]
     processing_ms: Annotated[ProcessingMs, Field(validation_alias=AliasChoices("processing_ms", "duration_ms"))]
     no_speech: Annotated[bool, Field(description="Whether nothing was said: a result, not an error")] = False
+    note: Annotated[str, Field(description="What a reader must know of the engine's accuracy")] = ""
     engine: EngineName
     model: ModelName = None
 

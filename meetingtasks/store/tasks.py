@@ -88,23 +88,24 @@ class TaskStore:
         )
         return cast("Told", reply)
 
-    def finish(self, task_id: str, token: str, end: End) -> str:
-        """Write a task's end; returns the state that stands now, or ``lost`` when the token owns nothing any more."""
+    def finish(self, task_id: str, token: str, end: End, *, pipe: Pipeline | None = None) -> str:
+        """Write a task's end; returns the state that stands now, or ``lost`` when the token owns nothing any more.
+
+        With ``pipe`` the command only joins that transaction, and the asked-for state is returned.
+        """
         fields = {"partial": "1" if end.partial else "0", "children": end.children}
         if end.result is not None:
             fields["result"] = json.dumps(end.result, ensure_ascii=False, separators=(",", ":"))
         if end.error is not None:
             fields["error"] = json.dumps(asdict(end.error), ensure_ascii=False, default=repr)
-        return str(
-            load("finish")(
-                self.client,
-                [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id), keys.DEAD],
-                [
-                    *(task_id, self._cap, token, end.state.value, self._ttl_s, "1" if end.dead else "0", end.meta),
-                    *(end.error.message if end.error else "", *_flat(fields)),
-                ],
-            )
-        )
+        script = load("finish")
+        script_keys = [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id), keys.DEAD]
+        args: list[Value] = [task_id, self._cap, token, end.state.value, self._ttl_s, "1" if end.dead else "0"]
+        args += [end.meta, end.error.message if end.error else "", *_flat(fields)]
+        if pipe is not None:
+            pipe.eval(script.source, len(script_keys), *script_keys, *args)
+            return end.state.value
+        return str(script(self.client, script_keys, args))
 
     def retry(self, task_id: str, retries: int, *, eta_ms: int | None, why: str, pipe: Pipeline | None = None) -> bool:
         """Plan the next attempt; False when it is on record. ``pipe``: join that transaction."""
@@ -126,6 +127,14 @@ class TaskStore:
             )
         )
 
+    def announce(self, task_id: str, event: str, about: Mapping[str, Any]) -> None:
+        """Tell late readers (stream) and present watchers (channel) of something that is no change of state."""
+        entry = {"task": task_id, "event": event, **{name: str(value) for name, value in about.items()}}
+        pipe = self.client.pipeline(transaction=True)
+        pipe.xadd(keys.STREAM, entry, maxlen=self._cap, approximate=True)
+        pipe.publish(keys.watch(task_id), json.dumps(entry, ensure_ascii=False))
+        pipe.execute()
+
     def cancel_asked(self, task_id: str, token: str) -> bool:
         """Tell whether the running attempt should stop: cancelled, or no longer the owner."""
         cancel_ms, owner = self.client.hmget(keys.task(task_id), "cancel_ms", "token")
@@ -135,6 +144,10 @@ class TaskStore:
         """Read one record, or None."""
         fields = self.client.hgetall(keys.task(task_id))
         return from_fields(fields) if fields.get("state") else None
+
+    def field(self, task_id: str, name: str) -> str | None:
+        """Read one field of a stored hash."""
+        return cast("str | None", self.client.hget(keys.task(task_id), name))
 
     def get_fields(self, task_ids: Iterable[str]) -> list[dict[str, str]]:
         """Read several stored hashes in one round trip; an unknown id gives an empty one."""

@@ -1,0 +1,89 @@
+"""The task store as the broker's companion: a message and its task's record change in one transaction.
+
+Every command is harmless when repeated: a record is made once, a retry is planned once, a final state stays.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from celery import states as celery_states
+from redis.client import Pipeline
+
+from meetingtasks.clock import SYSTEM
+from meetingtasks.lifecycle import values_of
+from meetingtasks.records import TaskError
+from meetingtasks.settings import current
+from meetingtasks.states import ErrorClass, TaskState
+from meetingtasks.store.tasks import End, TaskStore
+from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, eta_ms_of
+
+DEAD_REASONS = {
+    "worker_lost": "its worker died each time it ran",
+    "rejected": "its worker gave it up",
+    "unknown_type": "no worker knew its task type",
+}
+
+
+class StoreCompanion:
+    """Joins a message's moves with its task's record."""
+
+    def __init__(self) -> None:
+        settings = current()
+        self._store = TaskStore(None, record_ttl_s=settings.record_ttl_s, stream_length=settings.event_stream_length)
+
+    def on_enqueue(self, pipe: Pipeline, message: dict[str, Any]) -> None:
+        """Make the record of an accepted task, or plan its retry."""
+        headers = message["headers"]
+        task_id, name = headers.get("id"), headers.get("task")
+        if not isinstance(task_id, str) or not isinstance(name, str):
+            return  # not a task
+        brought = headers.pop(RECORD_HEADER, None)
+        eta_ms = eta_ms_of(headers.get("eta"))
+        retries = int(headers.get("retries") or 0)
+        if retries:
+            why = (headers.pop(RETRY_HEADER, None) or {}).get("why", "")
+            self._store.retry(task_id, retries, eta_ms=eta_ms, why=why, pipe=pipe)
+            return
+        queue = str(message.get("properties", {}).get("delivery_info", {}).get("routing_key") or "")
+        values = brought if isinstance(brought, dict) else values_of(name, queue=queue, kwargs=None)
+        state = TaskState.PENDING if eta_ms is None or eta_ms <= SYSTEM.now_ms() else TaskState.SCHEDULED
+        self._store.create(task_id, {**values, "state": state.value, "eta_ms": eta_ms}, pipe=pipe)
+
+    def on_dead(self, pipe: Pipeline, message: dict[str, Any], reason: str) -> None:
+        """End the task of a message that the broker gives up; it becomes a dead letter."""
+        task_id = _task_id(message)
+        if task_id is not None:
+            text = DEAD_REASONS.get(reason, reason)
+            error = TaskError(code=reason.partition(":")[0], error_class=ErrorClass.TRANSIENT.value, message=text)
+            refused = {"exc_type": "WorkerLostError", "exc_module": "billiard.exceptions", "exc_message": [text]}
+            meta = _meta(task_id, celery_states.FAILURE, refused)
+            self._store.finish(task_id, "", End(state=TaskState.FAILED, error=error, meta=meta, dead=True), pipe=pipe)
+
+    def on_expired(self, pipe: Pipeline, message: dict[str, Any]) -> None:
+        """End the task of a message whose start-by time has passed."""
+        task_id = _task_id(message)
+        if task_id is not None:
+            refused = {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": ["expired"]}
+            meta = _meta(task_id, celery_states.REVOKED, refused)
+            self._store.finish(task_id, "", End(state=TaskState.EXPIRED, meta=meta), pipe=pipe)
+
+
+def time_limit_of(headers: dict[str, Any]) -> float | None:
+    """Return a message's hard limit in seconds: a lease is not renewed for longer."""
+    limits = headers.get("timelimit")
+    return limits[0] if isinstance(limits, list) and limits else None
+
+
+def _task_id(message: dict[str, Any]) -> str | None:
+    task_id = message.get("headers", {}).get("id")
+    return task_id if isinstance(task_id, str) else None
+
+
+def _meta(task_id: str, status: str, result: Any) -> str:
+    meta = {"status": status, "result": result, "traceback": None, "children": [], "task_id": task_id}
+    return json.dumps(meta, ensure_ascii=False)
+
+
+COMPANION = StoreCompanion()
