@@ -127,10 +127,8 @@ def test_the_description_carries_a_code(error: BaseException, code: str) -> None
 
 
 def test_a_description_is_trimmed_and_keeps_the_end_of_the_traceback() -> None:
-    try:
-        raise RuntimeError("数" * 100_000)
-    except RuntimeError as error:
-        described = describe(error, traceback_text="first line\n" + "x" * 100_000 + "\nlast line")
+    text = "first line\n" + "x" * 100_000 + "\nlast line"
+    described = describe(RuntimeError("数" * 100_000), traceback_text=text)
     assert len(described.message) == 2000
     assert len(described.traceback) == TRACEBACK_LIMIT
     assert described.traceback.endswith("last line")

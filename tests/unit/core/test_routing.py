@@ -95,7 +95,7 @@ def test_the_open_ended_http_scale(number: int, level: Priority) -> None:
 
 def test_the_http_scale_does_not_take_a_truth_value_for_a_number() -> None:
     with pytest.raises(BusinessError, match="must be a number"):
-        from_http_number(True)
+        from_http_number(number=True)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from meetingtasks.states import FINAL, LIVE, MOVES, STATE_ALIASES, WAITING, Erro
 def test_every_state_is_either_waiting_running_or_final() -> None:
     assert set(TaskState) == WAITING | {TaskState.RUNNING} | FINAL
     assert not WAITING & FINAL
-    assert LIVE == WAITING | {TaskState.RUNNING}
+    assert WAITING | {TaskState.RUNNING} == LIVE
     assert {state for state in TaskState if state.is_final} == FINAL
 
 
