@@ -20,13 +20,13 @@ _BLOCK_BYTES = 1 << 20
 
 @contextmanager
 def replacing(out: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``out``; on success it becomes ``out``, on any failure it is removed.
+    """Give an absolute temporary path beside ``out``; on success it becomes ``out``, on any failure it is removed.
 
     The rename is atomic, so readers see the old file, or the new one, never half of it. Two writers of one ``out``
     have a temporary file each; the last rename wins. Raises ``OutOfResource`` (full or read-only disk) and
     ``InvalidInput`` (no such directory, name too long).
     """
-    partial = out.parent / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
+    partial = out.parent.absolute() / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
     try:
         with border(out, "writing"):
             yield partial

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workers.engines.errors import InvalidInput
@@ -32,9 +32,9 @@ def merge_audio(
     """Write the sound of ``paths`` one after the other as 16-bit WAV to ``out``, at one rate and channel count.
 
     ``order`` holds the places of ``paths`` in the order of playing (``[2, 0, 1]``: the third one first). Returns for
-    each of ``paths``, in their own order, where it begins in ``out``, in milliseconds. A gap's times count within its
-    own file. ``out`` appears complete or not at all. Raises ``InvalidInput`` (``options_invalid`` for an order that is
-    not a permutation) and what ``open_audio`` raises, with the file named.
+    each of ``paths``, in their own order, where it begins in ``out``, in milliseconds. Gaps are told in the
+    times of ``out``, which appears complete or not at all. Raises ``InvalidInput`` (``options_invalid`` for an order
+    that is not a permutation) and what ``open_audio`` raises, with the file named.
     """
     places = list(range(len(paths))) if order is None else list(order)
     if not paths:
@@ -50,10 +50,18 @@ def merge_audio(
         for place in places:
             offsets_ms[place] = writer.frames * 1000 // rate
             blocks = open_audio(
-                paths[place], rate=rate, channels=channels, limits=limits, cancelled=cancelled, on_gap=on_gap
+                paths[place],
+                rate=rate,
+                channels=channels,
+                limits=limits,
+                cancelled=cancelled,
+                on_gap=None if on_gap is None else _shifted(on_gap, offsets_ms[place]),
             )
-            with closing(blocks):
-                for block in blocks:
-                    writer.write(block)
+            for block in blocks:
+                writer.write(block)
         writer.finish()
     return offsets_ms
+
+
+def _shifted(on_gap: Callable[[Gap], None], offset_ms: int) -> Callable[[Gap], None]:
+    return lambda gap: on_gap(replace(gap, start_ms=gap.start_ms + offset_ms, end_ms=gap.end_ms + offset_ms))

@@ -76,10 +76,12 @@ def measure_speech(
     limits: Limits = DEFAULT_LIMITS,
     cancelled: Callable[[], bool] | None = None,
     on_gap: Callable[[Gap], None] | None = None,
+    lost: Iterable[Span] = (),
 ) -> Speech:
     """Find the speech in a file, or in mono int16 blocks at 16 kHz.
 
     Parts that the file lost (``on_gap``, as in ``open_audio``) count as speech: nobody knows that they were silent.
+    ``lost`` names such parts, (start_ms, end_ms), of a recording that was decoded before.
     Errors of the detector propagate; they never become silence. Raises what ``open_audio`` raises.
     """
     gaps: list[Gap] = []
@@ -97,8 +99,9 @@ def measure_speech(
     duration_ms = -(-samples * 1000 // RATE)
     active = voiced & (levels_db > _threshold_db(levels_db))
     spans = _spans(active, duration_ms)
-    lost = [(gap.start_ms, min(gap.end_ms, duration_ms)) for gap in gaps if gap.start_ms < duration_ms]
-    return Speech(tuple(_merged(sorted([*spans, *lost]), 0)), duration_ms, tuple(gaps))
+    missing = [*lost, *((gap.start_ms, gap.end_ms) for gap in gaps)]
+    unknown = [(start, min(end, duration_ms)) for start, end in missing if start < duration_ms]
+    return Speech(tuple(_merged(sorted([*spans, *unknown]), 0)), duration_ms, tuple(gaps))
 
 
 def _measure(
