@@ -1,4 +1,4 @@
-"""The AI service: speech, moods, cleaned audio, better pictures, minutes, texts. Run: ``celery -A workers.ai worker``."""
+"""The AI service: speech, moods, cleaned audio, pictures, minutes, texts. Run: ``celery -A workers.ai worker``."""
 
 from __future__ import annotations
 

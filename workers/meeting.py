@@ -1,4 +1,4 @@
-"""The meeting service: recordings to minutes, and what belongs to meetings. Run: ``celery -A workers.meeting worker``."""
+"""The meeting service: recordings to minutes, and meetings. Run: ``celery -A workers.meeting worker``."""
 
 from __future__ import annotations
 

@@ -141,9 +141,7 @@ def extracted(payload: ExtractAudioPayload, ctx: TaskContext) -> ExtractAudioRes
     ctx.step("run", 1, 4)
     with storage().scratch(f"{ctx.task_id}-{ctx.attempt}") as scratch:
         out = scratch / "audio.wav"
-        done = decode_to_wav(
-            source, out, rate=payload.sample_rate, channels=payload.channels, cancelled=ctx.cancelled
-        )
+        done = decode_to_wav(source, out, rate=payload.sample_rate, channels=payload.channels, cancelled=ctx.cancelled)
         stored = storage().put(out, result_key(ctx, "audio.wav"))
     return ExtractAudioResult(
         audio_url=stored.url, duration_ms=done.duration_ms, bytes=stored.bytes, sha256=stored.sha256
@@ -183,9 +181,7 @@ def merged(payload: MergeAudioPayload, ctx: TaskContext) -> MergeAudioResult:
     ctx.step("run", 1, 4)
     with storage().scratch(f"{ctx.task_id}-{ctx.attempt}") as scratch:
         out = scratch / "joined.wav"
-        offsets = merge_audio(
-            paths, out, payload.file_order or None, rate=payload.sample_rate, cancelled=ctx.cancelled
-        )
+        offsets = merge_audio(paths, out, payload.file_order or None, rate=payload.sample_rate, cancelled=ctx.cancelled)
         stored = storage().put(out, result_key(ctx, "joined.wav"))
         duration_ms = probe(out).duration_ms
     return MergeAudioResult(
@@ -203,9 +199,7 @@ def measured(payload: WaveformPayload, ctx: TaskContext) -> WaveformResult:
     info = probe(source)
     _limit(ctx, 60, 1, info.duration_ms)
     ctx.step("run", 1, 4)
-    return WaveformResult(
-        peaks=waveform(source, payload.points, cancelled=ctx.cancelled), duration_ms=info.duration_ms
-    )
+    return WaveformResult(peaks=waveform(source, payload.points, cancelled=ctx.cancelled), duration_ms=info.duration_ms)
 
 
 def _only_wav(target_format: str) -> None:
