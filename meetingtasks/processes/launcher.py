@@ -16,7 +16,6 @@ CANNOT_EXECUTE = 127  # what a shell answers for a command that it cannot run
 PARENT_GONE = 126
 POLL_S = 0.5
 GRACE_S = 5.0
-MAX_FDS = 256  # a fresh child has a handful
 
 
 def main(arguments: list[str]) -> None:
@@ -60,8 +59,7 @@ def watch_lifeline(program: int, parent: int, death_signal: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_RDWR), 1)
-    os.dup2(1, 2)  # a reader of the program's output must not wait for the watcher,
-    os.closerange(3, MAX_FDS)  # nor must a lock that the program holds
+    os.dup2(1, 2)  # a reader of the program's output must not wait for the watcher
     while os.getppid() == program:
         readable, _, _ = select.select([0], [], [], POLL_S)
         if readable or not is_alive(parent):

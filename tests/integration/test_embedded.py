@@ -60,6 +60,7 @@ def test_redis_py_and_kombu_and_celery_reach_the_same_database(any_server: Embed
         assert here.llen("letters") == 1
         assert here.get("a-result") == "kept"
         assert elsewhere.dbsize() == 0
+    app.backend.client.connection_pool.disconnect()
     app.close()
 
 
