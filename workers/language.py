@@ -16,21 +16,11 @@ from meetingtasks.payloads.ai import (
     MeetingMinutesResult,
     MoodItem,
 )
-from meetingtasks.settings import current
 from workers.base import storage
 from workers.engines.content import generate
 from workers.engines.emotion import analyse_audio, analyse_text, analyse_texts
-from workers.engines.minutes import ChatConfig, make_minutes
+from workers.engines.minutes import make_minutes
 from workers.inputs import audio_file, local_file
-
-
-def chat_config() -> ChatConfig | None:
-    """Return the chat endpoint of the settings, or None."""
-    settings = current()
-    if settings.chat_url is None:
-        return None
-    key = settings.chat_key.get_secret_value() if settings.chat_key else None
-    return ChatConfig(url=settings.chat_url, key=key, model=settings.chat_model)
 
 
 def mood(payload: EmotionDetectionPayload, ctx: TaskContext) -> EmotionDetectionResult:
@@ -78,10 +68,8 @@ def minutes(payload: MeetingMinutesPayload, ctx: TaskContext) -> MeetingMinutesR
         meeting_type=payload.meeting_type,
         meeting_date=payload.meeting_date,
         meeting_time=payload.meeting_time,
-        custom_instructions=payload.custom_instructions,
         coverage=transcript.get("coverage"),
         gaps=transcript.get("gaps", []),
-        chat=chat_config() if payload.engine in ("auto", "chat") else None,
     )
     ctx.step("store", 5, 6)
     stored = storage().put_json(f"results/{ctx.task_id}/minutes.json", written.to_dict())

@@ -101,7 +101,6 @@ def write_minutes(run: Run, ctx: TaskContext) -> dict[str, Any]:
         meeting_type=spec.get("meeting_type", "weekly_sync"),
         meeting_date=spec.get("meeting_date"),
         meeting_time=spec.get("meeting_time"),
-        custom_instructions=None,
         coverage=facts["coverage"],
         gaps=transcript["gaps"],
     )

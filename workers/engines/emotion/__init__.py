@@ -1,0 +1,7 @@
+"""The mood of a text or a voice, as far as words and loudness can honestly tell."""
+
+from workers.engines.emotion.model import Emotion
+from workers.engines.emotion.text import analyse_text, analyse_texts
+from workers.engines.emotion.voice import analyse_audio
+
+__all__ = ["Emotion", "analyse_audio", "analyse_text", "analyse_texts"]
