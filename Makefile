@@ -53,7 +53,7 @@ DEMO_SET := --extra embedded --extra media --extra asr --extra text --group buil
 lock: $(VENV)/.test.stamp ## write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade)
 	$(COMPILE) $(DEMO_SET) --output-file requirements/demo.txt
 	$(COMPILE) $(DEMO_SET) --group dev --constraint requirements/demo.txt --output-file requirements/test.txt
-	$(subst pyproject.toml,,$(COMPILE)) --group docker-tests --output-file requirements/docker-tests.txt
+	$(COMPILE) --group build --group docker-tests --output-file requirements/docker-tests.txt
 	echo uv | $(subst pyproject.toml,-,$(COMPILE)) --output-file requirements/uv.txt
 
 clean: ## remove the environments, caches and local data
@@ -69,6 +69,6 @@ $(VENV)/.test.stamp: requirements/test.txt requirements/uv.txt pyproject.toml
 	$(NEEDS_PYTHON)
 	@$(PYTHON) requirements/install.py $(VENV) test --project
 
-.venv-docker/.docker-tests.stamp: requirements/docker-tests.txt requirements/uv.txt
+.venv-docker/.docker-tests.stamp: requirements/docker-tests.txt requirements/uv.txt pyproject.toml
 	$(NEEDS_PYTHON)
-	@$(PYTHON) requirements/install.py .venv-docker docker-tests
+	@$(PYTHON) requirements/install.py .venv-docker docker-tests --project
