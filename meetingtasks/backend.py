@@ -15,6 +15,7 @@ from celery.backends.redis import RedisBackend
 from celery.backends.redis import ResultConsumer as RedisResultConsumer
 from celery.utils.log import get_logger
 
+from meetingtasks.clock import to_datetime
 from meetingtasks.failures import describe, final_state
 from meetingtasks.settings import current
 from meetingtasks.states import TaskState
@@ -96,8 +97,9 @@ class TaskStoreBackend(RedisBackend):
         end = self._end_of(task_id, result, state, traceback, request)
         if end is None:
             return result
-        token = getattr(request, "mt_token", "") if request is not None else ""
-        standing = self._ensure_retryable(self.store.finish, task_id, token, end)
+        token = getattr(request, "mt_token", None) or ""
+        worker = getattr(request, "hostname", None) or ""
+        standing = self._ensure_retryable(self.store.finish, task_id, token, end, worker=worker)
         if standing != end.state.value:
             log.warning("an end was refused", extra={"task_id": task_id, "asked": end.state, "standing": standing})
         return self.encode_result(result, state)
@@ -168,7 +170,7 @@ def meta_of(task_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "result": _result_of(fields, state),
         "traceback": _error(fields).get("traceback") or None,
         "children": json.loads(fields.get("children") or "[]"),
-        "date_done": fields.get("ended_ms"),
+        "date_done": to_datetime(int(fields["ended_ms"])).isoformat() if fields.get("ended_ms") else None,
     }
 
 

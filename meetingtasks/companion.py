@@ -43,8 +43,9 @@ class StoreCompanion:
         eta_ms = eta_ms_of(headers.get("eta"))
         retries = int(headers.get("retries") or 0)
         if retries:
-            why = (headers.pop(RETRY_HEADER, None) or {}).get("why", "")
-            self._store.retry(task_id, retries, eta_ms=eta_ms, why=why, pipe=pipe)
+            failed = headers.pop(RETRY_HEADER, None) or {}
+            why, token = str(failed.get("why", "")), str(failed.get("token", ""))
+            self._store.retry(task_id, retries, token=token, eta_ms=eta_ms, why=why, pipe=pipe)
             return
         queue = str(message.get("properties", {}).get("delivery_info", {}).get("routing_key") or "")
         values = brought if isinstance(brought, dict) else values_of(name, queue=queue, kwargs=None)

@@ -71,7 +71,9 @@ class TaskRecord:
     state: TaskState
     created_ms: int
     eta_ms: int | None = None
+    due_ms: int | None = None  # when the planned retry runs
     first_started_ms: int | None = None
+    started_ms: int | None = None  # of the newest attempt
     ended_ms: int | None = None
     expires_ms: int | None = None
     attempt: int = 0
@@ -92,6 +94,7 @@ class TaskRecord:
     result: Any = None
     error: TaskError | None = None
     partial: bool = False
+    redelivered: bool = False  # a worker was lost while it ran
     dead: bool = False
     cancel_reason: str = ""
     attempts: tuple[Attempt, ...] = ()
@@ -114,7 +117,10 @@ class TaskRecord:
 
 
 _PLAIN = ("id", "type", "name", "service", "queue", "worker", "cancel_reason")
-_NUMBERS = ("created_ms", "eta_ms", "first_started_ms", "ended_ms", "expires_ms", "attempt", "retries", "max_retries")
+_NUMBERS = (
+    *("created_ms", "eta_ms", "due_ms", "first_started_ms", "started_ms", "ended_ms", "expires_ms"),
+    *("attempt", "retries", "max_retries"),
+)
 _VALUES = (
     *("payload", "metadata", "user_id", "meeting_id", "session_id", "project_id", "pipeline_id"),
     *("parent_task_id", "trace_id", "result", "timeout_s"),
@@ -147,6 +153,7 @@ def from_fields(fields: Mapping[str, str]) -> TaskRecord:
         progress=_progress(fields),
         error=TaskError(**json.loads(fields["error"])) if fields.get("error") else None,
         partial=fields.get("partial") == "1",
+        redelivered=fields.get("redelivered") == "1",
         dead=fields.get("dead") == "1",
         attempts=_attempts(fields),
     )

@@ -144,7 +144,7 @@ class ServiceTask(Task):  # type: ignore[type-arg]
         retries = context.record.retries + 1
         why = f"{type(error).__name__}: {error}"[:500]
         headers: Any = {k: v for k, v in (self.request.headers or {}).items() if k != RECORD_HEADER}
-        headers[RETRY_HEADER] = {"why": why}
+        headers[RETRY_HEADER] = {"why": why, "token": context.token}
         try:
             retry = self.retry(exc=error, countdown=verdict.delay_s, throw=False, headers=headers)
         except Reject as rejected:
@@ -152,7 +152,7 @@ class ServiceTask(Task):  # type: ignore[type-arg]
             raise Reject(rejected.reason, requeue=True) from error
         if not has_companion(self.app):
             eta_ms = context.clock.now_ms() + round(verdict.delay_s * 1000)
-            self._store().store.retry(context.task_id, retries, eta_ms=eta_ms, why=why)
+            self._store().store.retry(context.task_id, retries, token=context.token, eta_ms=eta_ms, why=why)
         raise retry from error
 
     def _settle_refused(self, refused: Refused) -> None:

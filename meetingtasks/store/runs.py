@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from meetingtasks.store import keys
 from meetingtasks.store.client import Client
-from meetingtasks.store.scripts import load
+from meetingtasks.store.scripts import Value, load
 
 RECENT_RUNS = 1000
 #: the stages of a recording's run, in order, with their share of the percent
@@ -86,7 +86,7 @@ class RunStore:
             [run_id, RECENT_RUNS, "spec", _dump(spec), "token", token],
         )
         if not new:
-            self._client.hset(keys.run(run_id), "token", token)
+            self._note(run_id, {"token": token})
         return bool(new)
 
     def get(self, run_id: str) -> RunRecord | None:
@@ -100,20 +100,15 @@ class RunStore:
 
     def begin_stage(self, run_id: str, stage: str, *, total: int, now_ms: int) -> None:
         """Note that a stage has begun and how many parts it has; the first note of its start stays."""
-        pipe = self._client.pipeline(transaction=True)
-        pipe.hsetnx(keys.run(run_id), f"started:{stage}", now_ms)
-        pipe.hset(keys.run(run_id), mapping={f"total:{stage}": total, "heard_ms": now_ms})
-        pipe.execute()
+        self._note(run_id, {f"total:{stage}": total, "heard_ms": now_ms}, first=(f"started:{stage}", now_ms))
 
     def set_facts(self, run_id: str, stage: str, facts: Mapping[str, Any]) -> None:
         """Keep what a stage found out; written before the stage is closed."""
-        self._client.hset(keys.run(run_id), f"facts:{stage}", _dump(facts))
+        self._note(run_id, {f"facts:{stage}": _dump(facts)})
 
     def close_stage(self, run_id: str, stage: str, *, now_ms: int, skipped: bool = False) -> bool:
         """Close a stage; True for the one who closed it."""
-        if skipped:
-            self._client.hset(keys.run(run_id), f"skipped:{stage}", "1")
-        return bool(self._client.hsetnx(keys.run(run_id), f"ended:{stage}", now_ms))
+        return self._note(run_id, {f"skipped:{stage}": "1"} if skipped else {}, first=(f"ended:{stage}", now_ms))
 
     def keep_part(self, run_id: str, stage: str, index: int, outcome: Mapping[str, Any], *, release: bool) -> int:
         """Keep a part's outcome (the first one stays); returns how many are kept. ``release``: in order, as heard."""
@@ -135,12 +130,11 @@ class RunStore:
 
     def report(self, run_id: str, *, percent: float, message: str, eta_s: float | None) -> None:
         """Keep how far the run is, as its task was told."""
-        values = {"percent": percent, "message": message, "eta_s": "" if eta_s is None else round(eta_s, 1)}
-        self._client.hset(keys.run(run_id), mapping=values)
+        self._note(run_id, {"percent": percent, "message": message, "eta_s": "" if eta_s is None else round(eta_s, 1)})
 
     def next_round(self, run_id: str, stage: str) -> int:
         """Count how often a stage was opened; returns this opening's number, from 1."""
-        return int(self._client.hincrby(keys.run(run_id), f"rounds:{stage}", 1))
+        return int(load("run_round")(self._client, [keys.run(run_id)], [stage]))
 
     def end(self, run_id: str, state: str, outcome: Mapping[str, Any]) -> str:
         """End a run; returns the state that stands (an earlier end stays)."""
@@ -152,6 +146,10 @@ class RunStore:
                 [run_id, state, self._ttl_s, _dump(outcome)],
             )
         )
+
+    def _note(self, run_id: str, fields: Mapping[str, Value], *, first: tuple[str, Value] = ("", "")) -> bool:
+        pairs = [part for pair in fields.items() for part in pair]
+        return bool(load("run_note")(self._client, [keys.run(run_id)], [*first, *pairs]))
 
     def live_ids(self) -> list[str]:
         """Return the ids of runs that have not ended, oldest first."""

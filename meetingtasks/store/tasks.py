@@ -88,9 +88,10 @@ class TaskStore:
         )
         return cast("Told", reply)
 
-    def finish(self, task_id: str, token: str, end: End, *, pipe: Pipeline | None = None) -> str:
+    def finish(self, task_id: str, token: str, end: End, *, worker: str = "", pipe: Pipeline | None = None) -> str:
         """Write a task's end; returns the state that stands now, or ``lost`` when the token owns nothing any more.
 
+        Without a token, ``worker`` names whose run is ended; empty: whoever's.
         With ``pipe`` the command only joins that transaction, and the asked-for state is returned.
         """
         fields = {"partial": "1" if end.partial else "0", "children": end.children}
@@ -100,18 +101,27 @@ class TaskStore:
             fields["error"] = json.dumps(asdict(end.error), ensure_ascii=False, default=repr)
         script = load("finish")
         script_keys = [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id), keys.DEAD]
-        args: list[Value] = [task_id, self._cap, token, end.state.value, self._ttl_s, "1" if end.dead else "0"]
-        args += [end.meta, end.error.message if end.error else "", *_flat(fields)]
+        args: list[Value] = [task_id, self._cap, token, worker, end.state.value, self._ttl_s]
+        args += ["1" if end.dead else "0", end.meta, end.error.message if end.error else "", *_flat(fields)]
         if pipe is not None:
             pipe.eval(script.source, len(script_keys), *script_keys, *args)
             return end.state.value
         return str(script(self.client, script_keys, args))
 
-    def retry(self, task_id: str, retries: int, *, eta_ms: int | None, why: str, pipe: Pipeline | None = None) -> bool:
-        """Plan the next attempt; False when it is on record. ``pipe``: join that transaction."""
+    def retry(
+        self,
+        task_id: str,
+        retries: int,
+        *,
+        token: str,
+        eta_ms: int | None,
+        why: str,
+        pipe: Pipeline | None = None,
+    ) -> bool:
+        """Plan the next attempt after the token's; False when it is on record. ``pipe``: join that transaction."""
         script = load("retry")
         script_keys = [keys.task(task_id), keys.COUNTS, keys.STREAM]
-        args: list[Value] = [task_id, self._cap, retries, "" if eta_ms is None else eta_ms, why]
+        args: list[Value] = [task_id, self._cap, retries, "" if eta_ms is None else eta_ms, why, token]
         if pipe is not None:
             pipe.eval(script.source, len(script_keys), *script_keys, *args)
             return True
@@ -177,10 +187,8 @@ class TaskStore:
         return int(self.client.zcard(keys.LIVE))
 
     def forget(self, task_id: str) -> None:
-        """Drop a finished task's record; a live one stays."""
-        state = self.client.hget(keys.task(task_id), "state")
-        if state and TaskState(state).is_final:
-            self.client.delete(keys.task(task_id))
+        """Drop a finished task's record; a live one and a dead letter stay."""
+        load("forget")(self.client, [keys.task(task_id)], [])
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

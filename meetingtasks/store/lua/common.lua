@@ -11,6 +11,13 @@ local function int(n)
   return string.format('%d', n)
 end
 
+-- At most n bytes of a text, never half a character.
+local function cut(text, n)
+  if #text <= n then return text end
+  while n > 0 and bit.band(text:byte(n + 1), 0xC0) == 0x80 do n = n - 1 end
+  return text:sub(1, n)
+end
+
 local function count(counts, queue, event)
   redis.call('HINCRBY', counts, event, 1)
   redis.call('HINCRBY', counts, queue .. ':' .. event, 1)

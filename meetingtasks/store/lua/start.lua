@@ -9,6 +9,7 @@ if not state then
   redis.call('HSET', KEYS[1], 'id', ARGV[1], 'created_ms', int(now), unpack(ARGV, 8))
   redis.call('ZADD', KEYS[2], now, ARGV[1])
   count(KEYS[3], redis.call('HGET', KEYS[1], 'queue'), 'dispatched')
+  tell(KEYS[4], ARGV[2], KEYS[1], ARGV[1], 'created', now, {})
   state = 'pending'
 end
 if FINAL[state] then return {'refused', state} end
@@ -34,8 +35,10 @@ local expires = tonumber(redis.call('HGET', KEYS[1], 'expires_ms') or '')
 if expires and now > expires then return end_unrun('expired') end
 local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('HSET', KEYS[1], 'state', 'running', 'token', ARGV[4], 'worker', ARGV[5], 'pid', ARGV[6],
-  'started_ms', int(now), 'percent', '0', 'attempt:' .. attempt, cjson.encode({attempt = attempt, worker = ARGV[5],
-  pid = tonumber(ARGV[6]), started_ms = now, outcome = 'running', error = ''}))
+  'retries', ARGV[3], 'started_ms', int(now), 'attempt:' .. attempt, cjson.encode({attempt = attempt,
+  worker = ARGV[5], pid = tonumber(ARGV[6]), started_ms = now, outcome = 'running', error = ''}))
+-- progress is the attempt's own
+redis.call('HDEL', KEYS[1], 'percent', 'step', 'completed_steps', 'total_steps', 'message', 'progress_ms', 'due_ms')
 redis.call('HSETNX', KEYS[1], 'first_started_ms', int(now))
 count(KEYS[3], queue, 'started')
 tell(KEYS[4], ARGV[2], KEYS[1], ARGV[1], 'started', now, {'worker', ARGV[5]})
