@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import av
 import av.error
 import numpy as np
-from av import AudioResampler
+from av import AudioFrame, AudioResampler
 
 from workers.engines.errors import InvalidInput
 from workers.engines.media.files import replacing, sha256_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from av import AudioFrame
     from av.audio.stream import AudioStream
     from numpy.typing import NDArray
 
@@ -221,6 +220,7 @@ def _seek(source: Source, track: AudioStream, to_s: float) -> None:
 def _frames(source: Source, track: AudioStream, timeline: Timeline, poll: CancelPoll) -> Iterator[AudioFrame]:
     """Yield the decoded frames in their places; packets that cannot be decoded are noted in the timeline."""
     may_be_nan = track.codec_context.name.startswith("pcm_f")
+    usable: dict[tuple[str, str, int], bool] = {}
     for packet in source.container.demux(track):
         poll()
         try:
@@ -231,15 +231,36 @@ def _frames(source: Source, track: AudioStream, timeline: Timeline, poll: Cancel
             timeline.damage()
             continue
         for frame in decoded:
-            yield from timeline.place(frame, may_be_nan=may_be_nan)
+            shape = _shape(frame)
+            if shape not in usable:
+                usable[shape] = _can_be_resampled(frame)
+            if usable[shape]:
+                yield from timeline.place(frame, may_be_nan=may_be_nan)
+            else:
+                timeline.damage()
     timeline.finish(_claimed_s(source, track))
+
+
+def _shape(frame: AudioFrame) -> tuple[str, str, int]:
+    return (frame.format.name, frame.layout.name, frame.sample_rate)
+
+
+def _can_be_resampled(frame: AudioFrame) -> bool:
+    """Try it: a decoder fed with rubbish gives frames of channel layouts that do not exist."""
+    sample = AudioFrame(frame.format.name, frame.layout.name, 1)
+    sample.sample_rate = frame.sample_rate
+    try:
+        AudioResampler(format="s16", layout="mono", rate=16_000).resample(sample)
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _resampled(frames: Iterator[AudioFrame], rate: int, channels: int) -> Iterator[NDArray[np.int16]]:
     """Interleaved int16 samples, shape ``(n, channels)``; a change of rate or layout within the file is followed."""
     resampler, shape = None, None
     for frame in frames:
-        new_shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        new_shape = _shape(frame)
         if resampler is None or new_shape != shape:
             if resampler is not None:
                 yield from _arrays(resampler, None, channels)

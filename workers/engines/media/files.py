@@ -8,7 +8,8 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from workers.engines.media.guard import CancelPoll, border
+from workers.engines.errors import InvalidInput
+from workers.engines.media.guard import CancelPoll, border, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ def replacing(out: Path) -> Iterator[Path]:
     have a temporary file each; the last rename wins. Raises ``OutOfResource`` (full or read-only disk) and
     ``InvalidInput`` (no such directory, name too long).
     """
+    _check_replaceable(out)
     partial = out.parent.absolute() / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
     try:
         with border(out, "writing"):
@@ -35,6 +37,13 @@ def replacing(out: Path) -> Iterator[Path]:
             sync(out.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check_replaceable(out: Path) -> None:
+    """Refuse to rename a file over a device or a pipe: run as root, that would succeed."""
+    with border(out, "writing"):
+        if os.path.lexists(out) and not (out.is_symlink() or out.is_file()):
+            raise InvalidInput(f"{named(out)}: exists and is not a regular file")
 
 
 def sync(path: Path) -> None:

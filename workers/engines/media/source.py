@@ -78,8 +78,12 @@ def open_regular(path: Path, max_bytes: int | None, *, empty_ok: bool = False) -
     except OSError as error:
         with border(path, "opening"):
             raise error from None
-    with os.fdopen(handle, "rb", buffering=0, closefd=True) as file:
+    try:
         _check_regular(name, os.fstat(handle), max_bytes, empty_ok=empty_ok)
+    except InvalidInput:
+        os.close(handle)
+        raise
+    with os.fdopen(handle, "rb", buffering=0) as file:
         yield file
 
 
