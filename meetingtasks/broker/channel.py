@@ -66,9 +66,7 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
     def end(self, tag: str) -> None:
         """Acknowledge a message: with the next fetch, or at once when this channel consumes no more."""
         self.keeper.ack(tag)
-        if self._consumers and not self.closed:
-            self.connection.cycle.wake()
-        else:
+        if self.closed or not self._consumers:
             self._flush()
 
     def give_back(self, tag: str) -> None:
@@ -111,6 +109,11 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
         super()._basic_cancel(consumer_tag)
         if self.active_queues:
             self.consuming.ring()
+
+    def _unsubscribe_from(self, queue: str) -> None:
+        # a broken connection has no subscriptions left, and Celery stumbles over an error here while it reconnects
+        with suppress(*self.connection_errors):
+            super()._unsubscribe_from(queue)
 
     @property
     def lease_queues(self) -> list[QueueKeys]:
@@ -201,6 +204,9 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
     def close(self) -> None:
         self._closing = True
         self.consuming.stop()
+        if not self.closed:
+            # an orderly shutdown cancels its consumers first
+            self.qos.orphaned = bool(self._consumers)
         with suppress(*self.connection_errors):
             super().close()
 

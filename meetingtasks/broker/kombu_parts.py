@@ -19,6 +19,3 @@ loads: Any = _loads
 
 #: What a mixin stands on until it is mixed in.
 mixin_base: Any = object
-
-#: kombu's event flag for "can be read".
-READ: int = redis.READ

@@ -7,6 +7,7 @@ doing, and sends acknowledgements that nobody else sent within a few millisecond
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import random
@@ -14,7 +15,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,13 +71,14 @@ class LeaseKeeper:
         self._on_lost = on_lost
         self._client: Client | None = None
         self._held: dict[str, Lease] = {}
+        self._orphans: set[str] = set()
         self._acks: list[Lease] = []
         self._returns: list[Lease] = []
         self._abandoned: list[tuple[QueueKeys, str]] = []
         self._lock = threading.RLock()  # a message may be collected, and so released, at any point
         self._work = threading.Event()
         self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
+        self._reachable = True
 
     def hold(self, leases: Iterable[Lease]) -> None:
         """Begin to renew leases that were just taken."""
@@ -110,6 +111,20 @@ class LeaseKeeper:
     def has_acks(self) -> bool:
         """Whether acknowledgements wait to be sent."""
         return bool(self._acks)
+
+    def orphan(self, tag: str) -> None:
+        """Mark a held message whose channel is gone; it still fills a slot of this process."""
+        with self._lock:
+            if tag in self._held:
+                self._orphans.add(tag)
+
+    @property
+    def orphans(self) -> int:
+        """How many slots messages of closed channels fill."""
+        if self._orphans:
+            with self._lock:
+                self._orphans &= self._held.keys()
+        return len(self._orphans)
 
     def take_acks(self, queues: Iterable[str]) -> list[Lease]:
         """Take the waiting acknowledgements of these queues, to be sent by the caller."""
@@ -193,10 +208,13 @@ class LeaseKeeper:
         self.lost([lease for lease in overdue if self.drop(lease.tag) is not None])
 
     def close(self) -> None:
-        """Send what waits, stop the thread and close the connection; held leases end by themselves."""
+        """Give back what is held, send what waits, stop the thread and close the connection."""
+        with self._lock:
+            self._returns += self._held.values()
+            self._held.clear()
         thread, self._thread = self._thread, None
         self._work.set()
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None:
             thread.join(IDLE_S)
 
     def forget(self) -> None:
@@ -210,34 +228,41 @@ class LeaseKeeper:
 
     def _loop(self) -> None:
         me = threading.current_thread()
-        renew_at_s = SYSTEM.monotonic_s() + self._options.renew_s
-        idle_since_s = None
+        renew_at_s = last_used_s = SYSTEM.monotonic_s() + self._options.renew_s
         while self._thread is me:
             self._work.wait(max(0.0, renew_at_s - SYSTEM.monotonic_s()))
             if self._waiting:
                 time.sleep(FLUSH_AFTER_S)
             self._work.clear()
-            try:
-                if self._waiting:
-                    self.flush(self._own_client())
-                if SYSTEM.monotonic_s() >= renew_at_s:
-                    if self._held:
-                        self.renew(self._own_client())
-                    renew_at_s = SYSTEM.monotonic_s() + self._options.renew_s
-            except RedisError as problem:
-                logger.warning(
-                    "Leases were not renewed; trying again", extra={"action": "renew_failed", "error": str(problem)}
-                )
-                time.sleep(random.uniform(*RETRY_S))
-                self._work.set()
-                renew_at_s = SYSTEM.monotonic_s()
-            idle_since_s = None if self._held or self._waiting else idle_since_s or SYSTEM.monotonic_s()
-            if idle_since_s is not None and SYSTEM.monotonic_s() - idle_since_s > IDLE_S and self._end(me):
+            renew_at_s = self._serve(renew_at_s)
+            now_s = SYSTEM.monotonic_s()
+            if self._held or self._waiting:
+                last_used_s = now_s
+            elif now_s - last_used_s > IDLE_S and self._end(me):
                 break
-        with suppress(RedisError):
+        if self._waiting:
+            self._serve(float("inf"))
+        self._disconnect()
+
+    def _serve(self, renew_at_s: float) -> float:
+        """Send and renew what is due; returns when to renew next."""
+        try:
             if self._waiting:
                 self.flush(self._own_client())
-        self._disconnect()
+            if SYSTEM.monotonic_s() < renew_at_s:
+                return renew_at_s
+            if self._held:
+                self.renew(self._own_client())
+            self._reachable = True
+            return SYSTEM.monotonic_s() + self._options.renew_s
+        except RedisError as problem:
+            if self._reachable:
+                about = {"action": "renew_failed", "error": str(problem)}
+                logger.warning("The server cannot be reached for the leases; trying until it can", extra=about)
+            self._reachable = False
+            time.sleep(random.uniform(*RETRY_S))
+            self._work.set()
+            return SYSTEM.monotonic_s()
 
     def _end(self, me: threading.Thread) -> bool:
         with self._lock:
@@ -291,6 +316,13 @@ def keeper_of(identity: tuple[Any, ...], make: Callable[[], LeaseKeeper]) -> Lea
         if identity not in _keepers:
             _keepers[identity] = make()
         return _keepers[identity]
+
+
+@atexit.register
+def _give_all_back() -> None:
+    """Hand back what was not run, instead of letting others wait for its leases to end."""
+    for keeper in _keepers.values():
+        keeper.close()
 
 
 def _forget_all() -> None:

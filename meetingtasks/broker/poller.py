@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from contextlib import suppress
 from queue import Empty
 from typing import Any, Final
 
@@ -15,53 +12,8 @@ from meetingtasks.clock import SYSTEM
 FOR_EVER_S: Final = 60.0  # a wait without an end is cut into these
 
 
-class Waker:
-    """Ends the poll of another thread: an acknowledgement from a pool's thread frees a slot that must be filled now."""
-
-    def __init__(self) -> None:
-        self._read_end, self._write_end = os.pipe()
-        os.set_blocking(self._read_end, False)
-        os.set_blocking(self._write_end, False)
-
-    def fileno(self) -> int:
-        """Return what to poll."""
-        return self._read_end
-
-    def wake(self) -> None:
-        """End the poll that runs now, or the next one."""
-        with suppress(OSError):  # full: it will wake anyway; closed: nobody polls any more
-            os.write(self._write_end, b"\0")
-
-    def drain(self) -> None:
-        """Make ready for the next time."""
-        with suppress(BlockingIOError):
-            os.read(self._read_end, 4096)
-
-    def close(self) -> None:
-        """Give the pipe back."""
-        os.close(self._read_end)
-        os.close(self._write_end)
-
-
 class LeasePoller(kombu_parts.redis.MultiChannelPoller):  # type: ignore[misc] # see kombu_parts
     """Keeps every channel's one connection busy: fetching when there is room, listening for the bell when not."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waker: Waker | None = None
-        self._polling_thread: int | None = None
-
-    def close(self) -> None:
-        super().close()
-        waker, self._waker = self._waker, None
-        if waker is not None:
-            waker.close()
-
-    def wake(self) -> None:
-        """End the poll when it runs in another thread."""
-        waker = self._waker
-        if waker is not None and threading.get_ident() != self._polling_thread:
-            waker.wake()
 
     def on_poll_start(self) -> None:
         for channel in list(self._channels):
@@ -99,16 +51,13 @@ class LeasePoller(kombu_parts.redis.MultiChannelPoller):  # type: ignore[misc] #
         return self.on_readable(fileno), self
 
     def get(self, callback: Any, timeout: float | None = None) -> None:  # noqa: ARG002 - kombu's signature
-        """Wait for one event in a worker without an event loop; raises `queue.Empty` when there was none."""
+        """Wait for one event without an event loop; raises `queue.Empty` when there was none."""
         self._in_protected_read = True
-        self._polling_thread = threading.get_ident()
         try:
             self.maybe_refresh_binding_expiry()
             self.on_poll_start()
             for fileno, event in self.poller.poll(self._longest_wait_s(timeout)) or ():
-                if self._waker is not None and fileno == self._waker.fileno():
-                    self._waker.drain()
-                elif self.handle_event(fileno, event):
+                if self.handle_event(fileno, event):
                     return
             self.maybe_check_brpop_health()
             self._ring_due()
@@ -119,9 +68,6 @@ class LeasePoller(kombu_parts.redis.MultiChannelPoller):  # type: ignore[misc] #
                 self.after_read.pop()()
 
     def _longest_wait_s(self, timeout: float | None) -> float:
-        if self._waker is None:
-            self._waker = Waker()
-            self.poller.register(self._waker.fileno(), kombu_parts.READ)
         due_s = min((channel.consuming.due_s for channel in self._channels), default=float("inf"))
         return max(0.0, min(FOR_EVER_S if timeout is None else timeout, due_s - SYSTEM.monotonic_s()))
 

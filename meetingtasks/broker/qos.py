@@ -15,7 +15,7 @@ class QoS(kombu_parts.virtual.QoS):  # type: ignore[misc] # see kombu_parts
     """Counts delivered messages against the prefetch count; ends them by their lease."""
 
     channel: LeaseChannelMixin
-    #: set by `Transport` when the channel closed because the connection broke: what runs goes on running
+    #: set when the channel is closed under its consumers, because the connection broke: what runs goes on running
     orphaned = False
 
     def free(self) -> int | None:
@@ -23,7 +23,7 @@ class QoS(kombu_parts.virtual.QoS):  # type: ignore[misc] # see kombu_parts
         if "can_consume" in self.__dict__:  # Celery's worker_disable_prefetch decides anew after each message
             return int(self.can_consume())
         estimate: int | None = self.can_consume_max_estimate()
-        return estimate
+        return None if estimate is None else max(0, estimate - self.channel.keeper.orphans)
 
     def ack(self, delivery_tag: str) -> None:
         """End a message."""
@@ -63,4 +63,5 @@ class QoS(kombu_parts.virtual.QoS):  # type: ignore[misc] # see kombu_parts
     def _watch(self, tag: str, message: Any) -> None:
         # Celery drops the requests that its pool had not accepted when the connection broke; a message that nobody
         # holds any more can never be acknowledged, so it goes back. One that runs is held by its request until it ends.
+        self.channel.keeper.orphan(tag)
         weakref.finalize(message, self.channel.keeper.release_unrun, tag).atexit = False

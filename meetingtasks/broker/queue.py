@@ -63,14 +63,15 @@ class LeaseOptions:
     def terms(self) -> scripts.FetchTerms:
         """The same for the fetch script.
 
-        When nobody touched a queue for one and a half renewals, its holders get that long to come back.
+        When nobody touched a queue for longer than holders renew and idle consumers look, the server was away, and
+        holders get one and a half renewals to come back.
         """
-        silence_ms = round(self.renew_s * 1500)
+        silence_ms = round(max(self.renew_s, self.longest_block_s) * 1500)
         return scripts.FetchTerms(
             lease_ms=round(self.lease_s * 1000),
             max_deliveries=self.max_deliveries,
             silence_ms=silence_ms,
-            grace_ms=silence_ms,
+            grace_ms=round(self.renew_s * 1500),
             dedupe_ms=self.dedupe_ms,
             longest_block_ms=round(self.longest_block_s * 1000),
         )

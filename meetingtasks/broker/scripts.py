@@ -246,7 +246,7 @@ def explain(keys: QueueKeys, message_id: str) -> Call[Explanation]:
             return Explanation(keys.queue, message_id, place, stored, in_s=(int(detail) - now) / 1000)
         if place == "leased":
             expiry, owner = detail.split(" ", 1)
-            return Explanation(keys.queue, message_id, place, stored, in_s=(int(expiry) - now) / 1000, owner=owner)
+            return Explanation(keys.queue, message_id, place, stored, in_s=(float(expiry) - now) / 1000, owner=owner)
         return Explanation(keys.queue, message_id, place, stored, reason=detail or None)
 
     return Call(load("explain"), keys.block, [message_id], read)

@@ -45,6 +45,9 @@ class Transport(kombu_parts.redis.Transport):  # type: ignore[misc] # see kombu_
                         loop.remove(fd)
 
         def tick() -> None:
+            if self.client is None:  # closed: another transport has taken over the loop
+                loop.on_tick.discard(tick)
+                return
             cycle.on_poll_start()
             for fd in cycle._fd_to_chan:
                 if fd not in loop.readers:

@@ -47,8 +47,10 @@ local function mind_the_gap(q)
   redis.call('HSET', q.state, 'seen', int(now))
   if now - seen <= silence_ms and seen - now <= silence_ms then return end
   local upper = seen > now and '+inf' or int(now + grace_ms)
-  for _, held in ipairs(redis.call('ZRANGEBYSCORE', q.leases, '-inf', upper)) do
-    redis.call('ZADD', q.leases, int(now + grace_ms), held)
+  local held = redis.call('ZRANGEBYSCORE', q.leases, '-inf', upper, 'WITHSCORES')
+  for i = 1, #held, 2 do
+    -- half a millisecond marks a lease that had its grace; its holder's next renewal removes the mark
+    if held[i + 1] % 1 == 0 then redis.call('ZADD', q.leases, int(now + grace_ms) .. '.5', held[i]) end
   end
 end
 
@@ -196,7 +198,7 @@ for _, q in ipairs(queues) do
   next_due = math.min(next_due, due and tonumber(due) or math.huge, expiry and tonumber(expiry) or math.huge)
   foreign = foreign + redis.call('LLEN', q.inbox)
 end
-local wait_ms = next_due == math.huge and -1 or math.max(0, next_due - now)
+local wait_ms = next_due == math.huge and -1 or math.max(0, math.ceil(next_due - now))
 -- A consumer that goes idle minds the next due time itself; one that is full leaves that to another.
 if left > 0 then
   for _, q in ipairs(queues) do redis.call('DEL', q.bell) end

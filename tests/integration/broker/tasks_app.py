@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 
 from meetingtasks.broker import install
 
@@ -16,12 +16,26 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
+    worker_lost_wait=0.1,
     worker_enable_prefetch_count_reduction=False,
     broker_connection_retry_on_startup=True,
     broker_transport_options={
         name.removeprefix("OPTION_"): float(value) for name, value in os.environ.items() if name.startswith("OPTION_")
     },
 )
+
+
+class NoticeDeadProcesses(bootsteps.StartStopStep):
+    """Looks after the pool's processes more often than the 5 s of stock Celery."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:
+        if worker.pool._pool is not None:  # prefork
+            hub.call_repeatedly(0.2, worker.pool._pool.maintain_pool)
+
+
+app.steps["worker"].add(NoticeDeadProcesses)
 DIARY = Path(os.environ.get("DIARY", os.devnull))
 
 

@@ -6,7 +6,7 @@ from celery import chain, chord, group
 from kombu import Exchange, Queue
 
 from meetingtasks.broker.keys import QueueKeys
-from tests.integration.broker.conftest import APP, Fleet
+from tests.integration.broker.fleet import APP, Fleet
 from tests.support.eventually import eventually
 
 
