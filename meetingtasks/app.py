@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
+from celery.signals import celeryd_after_setup
 from kombu import Exchange, Queue
 
 from meetingtasks.broker import install
@@ -25,7 +26,18 @@ def create_app(service: str, settings: Settings | None = None, *, queue: str | N
     install()  # from here on a Redis URL means our lease transport
     app = Celery(f"meetingtasks.{service}", set_as_current=False)
     app.conf.update(configuration(settings, default_queue=queue or f"{service}_tasks"))
+    if settings.broker_url.startswith(_REDIS_SCHEMES):
+        # a type that this worker does not know waits for one that does: a deploy may be half-way
+        app.conf.broker_transport_options["known_type"] = lambda name: name in app.tasks
     return app
+
+
+@celeryd_after_setup.connect
+def consume_own_queue(instance: Any, **_: Any) -> None:
+    """Let a worker that was started without ``-Q`` consume its service's queue, not every queue there is."""
+    app = instance.app
+    if "meetingtasks_store_url" in app.conf and app.amqp.queues._consume_from is None:  # noqa: SLF001 - no other way to ask
+        app.amqp.queues.select([app.conf.task_default_queue])
 
 
 def configuration(settings: Settings, *, default_queue: str) -> dict[str, Any]:

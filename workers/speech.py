@@ -15,7 +15,7 @@ def speech_engine(*, engine: str = "auto", language: str = "auto") -> SpeechEngi
     wanted = settings.speech_engine if engine == "auto" else engine
     config = SpeechConfig(
         whisper_model_path=settings.whisper_model_path,
-        http_url=settings.speech_http_url,
-        http_key=settings.speech_http_key.get_secret_value() if settings.speech_http_key else None,
+        http_url=settings.speech_http_url or "",
+        http_key=settings.speech_http_key.get_secret_value() if settings.speech_http_key else "",
     )
     return _registry.get(f"speech:{wanted}:{language}", lambda: choose(wanted, language=language, config=config))

@@ -20,6 +20,8 @@ from workers.speech import speech_engine
 RATE_HZ = 16_000
 #: decoded 16-bit mono samples of one second, three times: source, cleaned copy, and scratch of both
 DISK_BYTES_PER_S = 3 * 2 * RATE_HZ
+#: a long recording is cut about every half minute, a short one into so many chunks that several workers share it
+TARGET_MS, LEAST_TARGET_MS, WANTED_CHUNKS = 30_000, 6_000, 8
 
 
 def ingest(run: Run, ctx: TaskContext) -> dict[str, Any]:
@@ -79,7 +81,8 @@ def split(run: Run, ctx: TaskContext) -> dict[str, Any]:
     """Plan the chunks: cut in silences, covering the recording without a hole."""
     ctx.limit(120 + run.facts("ingest")["duration_ms"] / 1000)
     speech = measure_speech(run.file("denoise", "audio_url"), cancelled=run.stopper(ctx.cancelled))
-    chunks = plan_chunks(speech.duration_ms, speech.spans) if speech.duration_ms else []
+    target_ms = min(TARGET_MS, max(LEAST_TARGET_MS, speech.duration_ms // WANTED_CHUNKS))
+    chunks = plan_chunks(speech.duration_ms, speech.spans, target_ms=target_ms) if speech.duration_ms else []
     stored = run.storage.put_json(run.key("chunks.json"), [asdict(chunk) for chunk in chunks])
     return {"chunks_url": stored.url, "chunk_count": len(chunks), "speech_ms": speech.speech_ms}
 

@@ -19,7 +19,7 @@ from meetingtasks.records import Progress
 from meetingtasks.settings import current
 from meetingtasks.states import TaskState
 from meetingtasks.store.client import connect
-from meetingtasks.store.runs import STAGE_WEIGHTS, RunRecord, RunStore, percent_of
+from meetingtasks.store.runs import STAGE_WEIGHTS, RunRecord, RunStore, Stage, percent_of
 from meetingtasks.store.tasks import End, TaskStore
 from workers.base import storage
 from workers.engines.storage import Storage
@@ -128,7 +128,8 @@ class Run:
 
     def complete(self, outcome: Mapping[str, Any]) -> None:
         """End the run well: its task gets the outcome as result."""
-        result = dict(outcome)
+        self.refresh()
+        result = {**outcome, "stages": {stage.name: _times(stage) for stage in self.record.stages}}
         end = End(
             state=TaskState.COMPLETED,
             result=result,
@@ -158,6 +159,10 @@ class Run:
         # 'lost': a newer delivery of the task owns the run now and will end it
         if standing != "lost":
             self.runs.end(self.id, standing, outcome)
+
+
+def _times(stage: Stage) -> dict[str, Any]:
+    return {"state": stage.state, "started_ms": stage.started_ms, "ended_ms": stage.ended_ms}
 
 
 def stores() -> tuple[TaskStore, RunStore]:

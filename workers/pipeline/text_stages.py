@@ -128,10 +128,6 @@ def notify(run: Run, ctx: TaskContext) -> dict[str, Any]:
         "noise_floor_after_db": clean["noise_floor_after_db"],
         "engine": speech.get("engine"),
         "duration_ms": run.facts("ingest")["duration_ms"],
-        "stages": {
-            stage.name: {"state": stage.state, "started_ms": stage.started_ms, "ended_ms": stage.ended_ms}
-            for stage in run.record.stages
-        },
     }
     about = {name: outcome[name] for name in ("pipeline_id", "minutes_url", "coverage", "partial")}
     run.tasks.announce(run.id, "meeting.minutes_ready", about)
