@@ -1,0 +1,97 @@
+"""The way from a command to the fleet: which server it is, and that it answers within a few seconds or not at all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from meetingtasks import settings as settings_module
+from meetingtasks.cli import server_file
+from meetingtasks.cli.command import Common
+from meetingtasks.dispatcher import TaskDispatcher
+from meetingtasks.errors import BrokerUnavailable
+from meetingtasks.logs import mask
+from meetingtasks.records import TaskRecord
+from meetingtasks.settings import Settings
+from meetingtasks.store.runs import RunRecord, RunStore
+
+Result = TypeVar("Result")
+
+#: a dead broker is reported within five seconds, the start of Python included
+ANSWER_WITHIN_S: Final = 3.5
+_WAYS_OUT: Final = "start one with `meetingtasks up`, or name yours with --broker-url or MT_BROKER_URL"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """An open connection to a fleet."""
+
+    dispatcher: TaskDispatcher
+    runs: RunStore
+
+    def task(self, task_id: str) -> TaskRecord | None:
+        """Return a task's record, or None."""
+        return self.dispatcher.store.get(task_id)
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return a run, or None."""
+        return self.runs.get(run_id)
+
+
+def settings_for(broker_url: str | None) -> Settings:
+    """Return the settings of a command: ``--broker-url``, environment and file, else the server that runs here."""
+    if broker_url is not None:
+        return settings_module.load(broker_url=broker_url)
+    loaded = settings_module.load()
+    here = None if "broker_url" in loaded.model_fields_set else server_file.find()
+    return loaded if here is None else loaded.model_copy(update={"broker_url": here.url})
+
+
+@contextmanager
+def open_fleet(common: Common) -> Iterator[Fleet]:
+    """Connect; BrokerUnavailable within 3.5 s when the server is down, does not answer or refuses us."""
+    settings = settings_for(common.broker_url)
+    dispatcher = _within(ANSWER_WITHIN_S, lambda: _connect(settings), settings.broker_url)
+    try:
+        yield Fleet(dispatcher, RunStore(dispatcher.store.client, record_ttl_s=settings.record_ttl_s))
+    finally:
+        dispatcher.stop()
+
+
+def _connect(settings: Settings) -> TaskDispatcher:
+    if settings.store_url is not None:
+        _knock(settings.broker_url)  # the dispatcher itself asks the store only
+    return TaskDispatcher(settings=settings).start()
+
+
+def _knock(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.hostname:
+        socket.create_connection((parts.hostname, parts.port or 6379), ANSWER_WITHIN_S).close()
+
+
+def _within(seconds: float, action: Callable[[], Result], url: str) -> Result:
+    """Return what ``action`` returns; its own time limits add up to more than a person wants to wait."""
+    answer: list[Result] = []
+    failure: list[Exception] = []
+
+    def act() -> None:
+        try:
+            answer.append(action())
+        except Exception as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=act, name="connect", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failure:
+        cause = str(failure[0]).removeprefix("the broker does not answer: ").rstrip(".")
+        raise BrokerUnavailable(f"cannot reach the broker {mask(url)}: {cause}; {_WAYS_OUT}") from failure[0]
+    if not answer:
+        raise BrokerUnavailable(f"the broker {mask(url)} did not answer within {seconds:g} s; {_WAYS_OUT}")
+    return answer[0]

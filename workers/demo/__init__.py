@@ -1,0 +1,1 @@
+"""The demonstration: a recording in, minutes out, on one machine and in one command."""
