@@ -17,13 +17,15 @@ from meetingtasks.broker import kombu_parts
 FIRST_S: Final = (0.1, 0.5)
 STEP_S: Final = (0.2, 0.5)
 LONGEST_S: Final = (1.5, 2.5)
+BEFORE_THE_WAITS: Final = 2  # positional arguments of kombu's method that come first: errback, max_retries
 
 _kombu: Any = Connection
 _kombu_ensure = _kombu._ensure_connection
 
 
 def _ensure_connection(self: Connection, *args: Any, **kwargs: Any) -> Any:
-    if issubclass(self.get_transport_cls(), kombu_parts.redis.Transport):
+    names_its_waits = len(args) > BEFORE_THE_WAITS
+    if not names_its_waits and issubclass(self.get_transport_cls(), kombu_parts.redis.Transport):
         kwargs.setdefault("interval_start", random.uniform(*FIRST_S))
         kwargs.setdefault("interval_step", random.uniform(*STEP_S))
         kwargs.setdefault("interval_max", random.uniform(*LONGEST_S))
