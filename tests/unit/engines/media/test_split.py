@@ -163,5 +163,5 @@ def test_a_failure_while_writing_removes_the_chunks_of_this_call(
     path = write_wav(tmp_path / "s.wav", tone(120))
     chunks = tmp_path / "chunks"
     with pytest.raises(Cancelled):
-        split_audio(path, chunks, target_ms=5_000, cancelled=lambda: (chunks / "chunk-00003.wav").exists())
+        split_audio(path, chunks, target_ms=5_000, cancelled=(chunks / "chunk-00003.wav").exists)
     assert list(chunks.iterdir()) == []
