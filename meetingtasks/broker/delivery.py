@@ -13,7 +13,7 @@ from meetingtasks.broker.keys import QuarantineKeys
 from meetingtasks.broker.lease import Lease
 from meetingtasks.broker.message import DECODED
 from meetingtasks.broker.quarantine import new_id, note
-from meetingtasks.broker.records import Leased, Verdict
+from meetingtasks.broker.records import Leased, Stored, Verdict
 from meetingtasks.clock import SYSTEM
 
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ def _together(channel: LeaseChannelMixin, call: scripts.Call[Any], add: Callable
 
 
 def _stored_message(channel: LeaseChannelMixin, keys: QueueKeys, message_id: str) -> dict[str, Any]:
-    stored = scripts.explain(keys, message_id).run(channel.raw).message
-    return _as_object(stored.payload) if stored else {}
+    value = channel.raw.hget(keys.messages, message_id)
+    return _as_object(Stored.read(message_id, value).payload) if value else {}
 
 
 def _as_object(payload: bytes) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_f19_a_lost_reply_neither_loses_nor_doubles(
             own_fleet.send("add", i, i)
         eventually(lambda: own_fleet.times("add") >= 10, within_s=20)
         assert own_fleet.times("add") == 10
-    assert proxy.swallowed.wait(20) or command in ("ack",)
+    assert proxy.swallowed.wait(20) or command == "ack"
     eventually(lambda: own_fleet.queue().size().leased == 0, within_s=20)
     assert (own_fleet.times("start first"), own_fleet.times("end first")) == (1, 1)
 
