@@ -8,30 +8,34 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    JsonConfigSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
-)
+import yaml  # type: ignore[import-untyped] # it ships no types
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from meetingtasks.errors import SettingsError
 
 _PREFIX = "MT_"
 _CONFIG_VARIABLE = "MT_CONFIG"
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "memory")
+_LARGEST_FILE_BYTES = 1024 * 1024
+_PASSWORD = re.compile(r"(://[^:/?#@\s]*:|[?&]password=)(?:[^/?#&\s]+(?=@)|(?<==)[^&\s]+)")
+REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps", "memory")
 
 
 class Settings(BaseSettings):
     """The platform's settings; each field's description gives unit and special values."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, allow_inf_nan=False
+    )
 
     broker_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -74,6 +78,8 @@ class Settings(BaseSettings):
         scheme, separator, _ = url.partition("://")
         if not separator or scheme not in BROKER_SCHEMES:
             raise ValueError(f"start it with one of {', '.join(s + '://' for s in BROKER_SCHEMES)}")
+        if scheme in ("redis", "rediss"):
+            _ = urlsplit(url).port  # ValueError says what is wrong with it
         return url
 
     @field_validator("renew_s")
@@ -83,6 +89,17 @@ class Settings(BaseSettings):
         if lease_s is not None and renew_s * 3 > lease_s + 1e-9:
             raise ValueError(f"must be at most a third of lease_s ({lease_s})")
         return renew_s
+
+    @model_validator(mode="after")
+    def _records_have_a_place(self) -> Self:
+        if not self.effective_store_url.startswith(tuple(f"{scheme}://" for scheme in REDIS_SCHEMES)):
+            raise ValueError("store_url: must be set where the broker is not Redis: records are kept in Redis")
+        return self
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Show all settings, with the passwords in URLs masked."""
+        for name, value in super().__repr_args__():
+            yield name, _PASSWORD.sub(r"\1***", value) if isinstance(value, str) and "://" in value else value
 
     @property
     def effective_store_url(self) -> str:
@@ -100,17 +117,37 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then the file of ``MT_CONFIG``."""
         del dotenv_settings, file_secret_settings
-        path = os.environ.get(_CONFIG_VARIABLE)
-        if not path:
-            return init_settings, env_settings
-        source = JsonConfigSettingsSource if path.endswith(".json") else YamlConfigSettingsSource
-        return init_settings, env_settings, source(settings_cls, _readable(Path(path)))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _file_settings())
 
 
-def _readable(path: Path) -> Path:
+def _file_settings() -> dict[str, Any]:
+    """Read the configuration file; SettingsError names it and the line."""
+    name = os.environ.get(_CONFIG_VARIABLE)
+    if not name:
+        return {}
+    path = Path(name)
     if not path.is_file():
-        raise SettingsError(f"{_CONFIG_VARIABLE}: there is no file {path}", file=str(path))
-    return path
+        raise SettingsError(f"{_CONFIG_VARIABLE}: there is no file {path}", file=name)
+    try:
+        found = _parsed(path)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SettingsError(f"{path}: line {line}: {error.problem}", file=name, line=line) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is not UTF-8", file=name) from error
+    except (ValueError, OSError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: {' '.join(str(error).split())}", file=name) from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise SettingsError(f"{path}: must be a mapping of settings to values", file=name)
+    return found
+
+
+def _parsed(path: Path) -> Any:
+    if path.stat().st_size > _LARGEST_FILE_BYTES:
+        raise ValueError("is larger than 1 MiB")
+    text = path.read_text("utf-8")
+    found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    return {} if found is None and path.suffix != ".json" else found
 
 
 def load(**overrides: Any) -> Settings:
@@ -119,16 +156,29 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        problems = [f"{'.'.join(str(part) for part in e['loc'])}: {_problem(e)}" for e in error.errors()]
+        problems = [_told(e, overrides) for e in error.errors(include_input=False)]
         raise SettingsError("; ".join(problems), problems=problems) from None
-    except (ValueError, OSError) as error:  # an unreadable or malformed file
-        raise SettingsError(f"{os.environ.get(_CONFIG_VARIABLE, 'settings')}: {error}") from error
 
 
 @functools.cache
 def current() -> Settings:
     """Return this process's settings, read at the first call."""
     return load()
+
+
+def _told(error: Any, overrides: dict[str, Any]) -> str:
+    """Return where a refused value stands and what is wrong with it."""
+    problem = _problem(error)
+    if not error["loc"]:
+        return problem
+    name = str(error["loc"][0])
+    if name in overrides:
+        return f"{name}: {problem}"
+    if any(variable.upper() == _PREFIX + name.upper() for variable in os.environ):
+        return f"{_PREFIX}{name.upper()}: {problem}"
+    if name in _file_settings():
+        return f"{os.environ[_CONFIG_VARIABLE]}: {name}: {problem}"
+    return f"{name}: {problem}"
 
 
 def _problem(error: Any) -> str:
