@@ -42,7 +42,16 @@ class RunningProcess:
 
     def wait_for_line(self, part: str, within_s: float = 20.0) -> str:
         """Return the first line that contains ``part``, as soon as it is printed."""
-        return eventually(lambda: next((line for line in self._lines if part in line), self._silent_end()), within_s)
+
+        def found() -> str:
+            ended = self.popen.poll() is not None and not self._reader.is_alive()
+            line = next((line for line in self._lines if part in line), "")
+            if ended and not line:
+                raise RuntimeError(f"ended with {self.popen.returncode} without {part!r}; its output:\n{self.output}")
+            assert line, f"not yet {part!r}; the output so far:\n{self.output}"
+            return line
+
+        return eventually(found, within_s)
 
     def send(self, number: signal.Signals) -> None:
         self.popen.send_signal(number)
@@ -66,10 +75,6 @@ class RunningProcess:
         assert self.popen.stdout is not None
         for line in self.popen.stdout:
             self._lines.append(line)
-
-    def _silent_end(self) -> None:
-        if self.popen.poll() is not None and not self._reader.is_alive():
-            raise RuntimeError(f"ended with {self.popen.returncode} before it said so; its output:\n{self.output}")
 
 
 def is_running(pid: int) -> bool:
