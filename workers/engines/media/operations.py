@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OPERATIONS: dict[str, tuple[Filter, ...]] = {
-    # Averages each pixel over nine pictures while it does not change: 254 pictures a second at 360p, and it leaves
-    # moving edges alone.
-    "denoise": (Filter("atadenoise", "0a=0.12:0b=0.24:1a=0.12:1b=0.24:2a=0.12:2b=0.24:s=9"),),
+    # Averages each pixel over nine pictures while it does not change: about 300 pictures a second at 240p. Measured
+    # on a scene with movement, noise of 6, 12 and 20 grey levels: PSNR gains 9.0, 8.7 and 4.9 dB. FFmpeg's default of
+    # 0.02/0.04 does nothing to such noise; 0.3/0.6 gains 8.2 dB at 20, and smears what moves with little contrast.
+    "denoise": (Filter("atadenoise", "0a=0.2:0b=0.4:1a=0.2:1b=0.4:2a=0.2:2b=0.4:s=9"),),
     # Non-local means: far better and far slower (9 pictures a second); for short videos.
     "denoise_strong": (Filter("nlmeans", "s=6:p=7:r=9"),),
     "sharpen": (Filter("unsharp", "lx=5:ly=5:la=0.8"),),

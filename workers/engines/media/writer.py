@@ -106,10 +106,14 @@ class MediaWriter:
 
     def _check_size(self) -> None:
         self._writes += 1
-        if self._writes % _WRITES_BETWEEN_CHECKS:
-            return
-        if self._path.stat().st_size > self._max_bytes:
-            raise InvalidInput(f"the output grew beyond the allowed {self._max_bytes} bytes", code="media_too_large")
+        if self._writes % _WRITES_BETWEEN_CHECKS == 0:
+            check_size(self._path, self._max_bytes)
+
+
+def check_size(path: Path, max_bytes: int) -> None:
+    """Raise ``InvalidInput`` (``media_too_large``) when the file being written is larger than allowed."""
+    if path.stat().st_size > max_bytes:
+        raise InvalidInput(f"the output grew beyond the allowed {max_bytes} bytes", code="media_too_large")
 
 
 @contextmanager
@@ -125,6 +129,7 @@ def writing(
         writer = MediaWriter(container, path, video, audio, max_bytes)
         yield writer
         writer.finish()
+    check_size(path, max_bytes)
 
 
 def _add_video(container: OutputContainer, plan: VideoPlan) -> VideoStream:
