@@ -1,6 +1,7 @@
 """A service whose tasks do what a test asks for: run by real workers as ``celery -A tests.support.sample_service``."""
 
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ def custom_task_type_1(payload: CustomPayload, ctx: TaskContext) -> Any:
             ctx.step(f"step {number}", number, wanted["steps"], f"第{number}段")
     if ctx.attempt <= wanted.get("fail_times", 0):
         raise NetworkError(f"attempt {ctx.attempt} fails on purpose")
+    if ctx.attempt <= wanted.get("crash_times", 0):
+        os.kill(os.getpid(), signal.SIGKILL)
     if wanted.get("refuse"):
         raise BusinessError("refused on purpose", code="refused")
     if "until_file" in wanted:
