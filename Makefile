@@ -30,6 +30,7 @@ check: $(VENV)/.test.stamp ## format, lint, types, imports, documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/pytest -q tests/unit/test_repository.py $(wildcard tests/docs tests/typing)
 
 test-all: check test test-docker ## all of the above, and the tests that need Docker
@@ -38,10 +39,10 @@ test-docker: .venv-docker/.docker-tests.stamp ## Celery's own smoke suite agains
 	@cd tests/docker && ../../.venv-docker/bin/python -m pytest -c pytest.ini $(ARGS)
 
 bench: $(VENV)/.test.stamp ## every benchmark, side by side with its peers
-	@for program in benchmarks/bench_*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit 1; done
+	@for program in benchmarks/[a-z]*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit 1; done
 
 bench-broker: $(VENV)/.test.stamp ## the broker against Celery's stock transport (ARGS="…")
-	@$(BIN)/python benchmarks/bench_broker.py $(ARGS)
+	@$(BIN)/python benchmarks/broker.py $(ARGS)
 
 docs: $(VENV)/.test.stamp ## write docs/reference/ anew from the code
 	@$(BIN)/python docs/generate.py
@@ -57,7 +58,7 @@ lock: $(VENV)/.test.stamp ## write requirements/*.txt anew from pyproject.toml (
 	echo uv | $(subst pyproject.toml,-,$(COMPILE)) --output-file requirements/uv.txt
 
 clean: ## remove the environments, caches and local data
-	rm -rf $(VENV) $(VENV).lock .venv-docker .venv-docker.lock var dist build htmlcov .coverage
+	rm -rf $(VENV) .venv-docker var dist build htmlcov .coverage
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

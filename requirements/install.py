@@ -25,20 +25,19 @@ def main() -> None:
     options = parser.parse_args()
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]} ({sys.executable})")
-    directory = options.directory.absolute()
-    with open(f"{directory}.lock", "w") as lock:  # noqa: PTH123 - a suffix after a name that may begin with a dot
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        install(directory, options.set, with_project=options.project)
+    fcntl.flock(os.open(HERE, os.O_RDONLY), fcntl.LOCK_EX)  # let go when this process ends
+    install(options.directory.absolute(), options.set, with_project=options.project)
 
 
 def install(directory: Path, name: str, *, with_project: bool) -> None:
     """Bring the environment in ``directory`` to the pinned set ``name``, unless its stamp says that it is there."""
     pinned = HERE / f"{name}.txt"
     stamp = directory / f".{name}.stamp"
-    sources = [pinned, PROJECT / "pyproject.toml"]
+    sources = [pinned, HERE / "uv.txt", PROJECT / "pyproject.toml"]
     if stamp.exists() and all(stamp.stat().st_mtime >= source.stat().st_mtime for source in sources):
         return
     make_environment(directory)
+    (directory / ".gitignore").write_text("*\n")
     say(f"installing requirements/{name}.txt into {directory.name}")
     install_pinned(directory, pinned)
     if with_project:
