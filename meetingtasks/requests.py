@@ -8,15 +8,48 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from meetingtasks.payloads.json_value import CONTROL, FREE_FORM, SURROGATE, check_json
 from meetingtasks.routing import QueueName
 from meetingtasks.states import Priority, TaskState
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-#: numbers or names, as the caller's own systems have them
-Key = Annotated[int | Identifier, Field(union_mode="left_to_right")]
 MAX_TIMEOUT_S = 86_400
+LONGEST_IDENTIFIER = 200
+_LARGEST_KEY = 2**63 - 1  # what databases and other languages can hold
+
+
+def _identifier(text: object) -> object:
+    if isinstance(text, str):
+        if not text:
+            raise ValueError("must not be empty")
+        if len(text) > LONGEST_IDENTIFIER:
+            raise ValueError(f"must have at most {LONGEST_IDENTIFIER} characters")
+        if SURROGATE.search(text):
+            raise ValueError("invalid unicode")
+        if CONTROL.search(text):
+            raise ValueError("control characters not allowed")
+    return text
+
+
+def _key(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number or a name, not true or false")  # noqa: TRY004 - pydantic wants ValueError
+    if isinstance(value, int) and not -_LARGEST_KEY - 1 <= value <= _LARGEST_KEY:
+        raise ValueError("number too large")
+    if value is not None and not isinstance(value, int | str):
+        raise ValueError("must be a whole number or a name")
+    return _identifier(value)
+
+
+def _plain_json(value: dict[str, Any]) -> dict[str, Any]:
+    check_json(value, FREE_FORM)
+    return value
+
+
+Identifier = Annotated[str, BeforeValidator(_identifier)]
+#: numbers or names, kept as the caller's own systems have them
+Key = Annotated[int | str, BeforeValidator(_key)]
 
 
 class TaskRequest(BaseModel):
@@ -45,7 +78,7 @@ class TaskRequest(BaseModel):
     pipeline_id: Identifier | None = None
     parent_task_id: Identifier | None = None
     trace_id: Identifier | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], AfterValidator(_plain_json)] = Field(default_factory=dict)
     task_id: str | None = Field(None, description="A UUID of the caller's choice; none: a new one")
     eta: datetime | None = Field(
         None, validation_alias=AliasChoices("eta", "scheduled_at"), description="Not before this time (with zone)"
@@ -71,11 +104,11 @@ class TaskRequest(BaseModel):
             raise ValueError("timeout must be a finite number of seconds")
         return seconds
 
-    @field_validator("user_id", "meeting_id", "project_id", "max_retries", mode="before")
+    @field_validator("max_retries", mode="before")
     @classmethod
     def _no_bool(cls, value: object) -> object:
         if isinstance(value, bool):
-            raise ValueError("must be a number or a name, not true or false")  # noqa: TRY004 - pydantic wants ValueError
+            raise ValueError("must be a number, not true or false")  # noqa: TRY004 - pydantic wants ValueError
         return value
 
     @field_validator("eta", "expires_at")
@@ -83,7 +116,10 @@ class TaskRequest(BaseModel):
     def _aware(cls, moment: datetime | None) -> datetime | None:
         if moment is not None and moment.tzinfo is None:
             raise ValueError("needs a time zone, e.g. 2026-01-31T09:00:00Z")
-        return None if moment is None else moment.astimezone(UTC)
+        try:
+            return None if moment is None else moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is out of the calendar") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from pydantic import ValidationError
 
 from meetingtasks.catalogue import Catalogue, TaskType
+from meetingtasks.clock import SYSTEM, Clock, to_datetime
 from meetingtasks.errors import BusinessError, InvalidPayload
 from meetingtasks.payloads.border import validate
+from meetingtasks.payloads.custom import CustomPayload
 from meetingtasks.requests import TaskRequest
 from meetingtasks.routing import ServiceRoute, broker_number, check_queue
 from meetingtasks.states import Priority, TaskState
@@ -28,6 +30,9 @@ KEY_HEADER = "mt_key"
 HARD_GRACE_S = 15
 #: longest media whose length may extend a limit
 MAX_MEDIA_S = 8 * 3600
+#: a planned time that passed this little ago means now: clocks differ, and requests travel
+PAST_S = 60
+LONGEST_PLAN_DAYS = 366
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +65,12 @@ def build_request(fields: Mapping[str, Any]) -> TaskRequest:
 
 
 def prepare(
-    request: TaskRequest, catalogue: Catalogue, routes: Mapping[str, ServiceRoute], *, broker_url: str
+    request: TaskRequest,
+    catalogue: Catalogue,
+    routes: Mapping[str, ServiceRoute],
+    *,
+    broker_url: str,
+    clock: Clock = SYSTEM,
 ) -> Submission:
     """Check a request against the catalogue and the custom routes; nothing is stored or sent.
 
@@ -75,13 +85,21 @@ def prepare(
         kwargs = validate(task_type.payload, payload).model_dump(mode="json", exclude_unset=True)
         about = {"type": task_type.name, "name": task_type.celery_name, "service": task_type.service}
     else:
-        kwargs = dict(request.payload)
+        kwargs = validate(CustomPayload, request.payload).root
         about = {"type": request.type}
     if route is not None:
         about |= {"name": route.celery_name(about["type"]), "service": route.service_name}
     queue = _queue(request, task_type, route)
     priority = request.priority or (task_type.priority if task_type else Priority.NORMAL)
-    return _submission(request, task_type, about=about, kwargs=kwargs, queue=queue, priority=priority, url=broker_url)
+    times = _times(request, task_type, now=to_datetime(clock.now_ms()))
+    return _submission(
+        request,
+        task_type,
+        about={**about, "queue": queue, "priority": priority.value},
+        kwargs=kwargs,
+        times=times,
+        number=broker_number(priority, broker_url),
+    )
 
 
 def _queue(request: TaskRequest, task_type: TaskType | None, route: ServiceRoute | None) -> str:
@@ -93,52 +111,70 @@ def _queue(request: TaskRequest, task_type: TaskType | None, route: ServiceRoute
     return check_queue(task_type, request.queue or task_type.queue, QUEUES)
 
 
+def _times(request: TaskRequest, task_type: TaskType | None, *, now: datetime) -> dict[str, datetime]:
+    """Return the planned time (``eta``, unless it is now) and the start-by time (``expires``), as far as there are."""
+    eta, expires = request.eta, request.expires_at
+    if eta is not None and eta < now - timedelta(seconds=PAST_S):
+        raise _refused("/eta", f"is more than {PAST_S} s in the past")
+    if eta is not None and eta > now + timedelta(days=LONGEST_PLAN_DAYS):
+        raise _refused("/eta", f"is more than {LONGEST_PLAN_DAYS} days ahead")
+    start = now if eta is None else max(now, eta)
+    if expires is not None and expires <= now:
+        raise _refused("/expires_at", "has passed")
+    if expires is not None and expires <= start:
+        raise _refused("/expires_at", "deadline is before eta")
+    if expires is None and task_type is not None and task_type.expires_s is not None:
+        expires = start + timedelta(seconds=task_type.expires_s)
+    planned = {"eta": start} if start > now else {}
+    return planned if expires is None else {**planned, "expires": expires}
+
+
+def _refused(field: str, problem: str) -> InvalidPayload:
+    return InvalidPayload(f"{field}: {problem}", fields=[{"field": field, "problem": problem}])
+
+
 def _submission(
     request: TaskRequest,
     task_type: TaskType | None,
     *,
     about: Mapping[str, str],
     kwargs: dict[str, Any],
-    queue: str,
-    priority: Priority,
-    url: str,
+    times: Mapping[str, datetime],
+    number: int,
 ) -> Submission:
     task_id = request.task_id or str(uuid4())
     values: dict[str, Any] = {
         **about,
-        "queue": queue,
-        "priority": priority.value,
-        "state": (TaskState.SCHEDULED if request.eta else TaskState.PENDING).value,
+        "state": (TaskState.SCHEDULED if "eta" in times else TaskState.PENDING).value,
         "payload": kwargs,
         "metadata": request.metadata or None,
         **{name: getattr(request, name) for name in ("user_id", "meeting_id", "session_id", "project_id")},
         **{name: getattr(request, name) for name in ("pipeline_id", "parent_task_id", "trace_id")},
         "max_retries": request.max_retries,
         "timeout_s": request.timeout_s,
-        "eta_ms": _ms(request.eta),
+        "eta_ms": _ms(times.get("eta")),
         # by which the submitter of a chosen id sees whether the record is its own
         "submit_id": uuid4().hex if request.task_id else None,
-        "expires_ms": _ms(request.expires_at),
+        "expires_ms": _ms(times.get("expires")),
     }
     soft_s, hard_s = limits(task_type, request.timeout_s)
     options: dict[str, Any] = {
-        "priority": broker_number(priority, url),
+        "priority": number,
         "soft_time_limit": soft_s,
         "time_limit": hard_s,
         "headers": {
             RECORD_HEADER: {name: value for name, value in values.items() if value is not None},
             KEY_HEADER: "" if request.meeting_id is None else str(request.meeting_id),
         },
+        **times,
     }
-    if request.eta is not None:
-        options["eta"] = request.eta
-    expires = request.expires_at
-    if expires is not None:
-        options["expires"] = expires
-    elif task_type is not None and task_type.expires_s is not None:
-        options["expires"] = task_type.expires_s
     return Submission(
-        task_id=task_id, celery_name=about["name"], queue=queue, kwargs=kwargs, values=values, options=options
+        task_id=task_id,
+        celery_name=about["name"],
+        queue=about["queue"],
+        kwargs=kwargs,
+        values=values,
+        options=options,
     )
 
 
@@ -161,11 +197,11 @@ def eta_ms_of(eta: object) -> int | None:
     return _ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-def _ms(moment: Any) -> int | None:
+def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
 
 
 def _problem(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return f"unknown field {str(error['loc'][-1])[:80]}"
-    return str(error["msg"]).removeprefix("Value error, ")
+    return str(error["msg"]).removeprefix("Value error, ").replace("Input should be ", "must be ")
