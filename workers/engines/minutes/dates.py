@@ -1,27 +1,42 @@
-"""Finds until when something is due, as an ISO date where the meeting's own date allows it, else as it was said."""
+"""Finds until when something is due: an ISO date where the meeting's own date tells it, else the words as said."""
 
 from __future__ import annotations
 
 import calendar
 import re
 from datetime import date, timedelta
+from typing import Final
 
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTHS = (
+_DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MONTHS: Final = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
-_ENGLISH = re.compile(
+_NUMBERS: Final = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
+_DECEMBER: Final = 12
+_MONTH_DAY: Final = (
+    rf"(?:{'|'.join(_MONTHS)})\s+(?:the\s+)?\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+20\d\d)?"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:{'|'.join(_MONTHS)})(?:\s+20\d\d)?"
+)
+_ENGLISH: Final = re.compile(
     r"\b(?:(?:by|before|until|till|on|due|no later than)\s+)?(?:the\s+)?("
-    r"today|tonight|tomorrow|end of (?:the )?(?:day|week|month)|next week|next month|this week|"
-    rf"(?:(?:next|this)\s+)?(?:{'|'.join(_DAYS)})|"
-    rf"(?:{'|'.join(_MONTHS)})\s+\d{{1,2}}(?:st|nd|rd|th)?|\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:{'|'.join(_MONTHS)})|"
-    r"\d{4}-\d{2}-\d{2})\b",
+    r"today|tonight|this (?:morning|afternoon|evening)|tomorrow|end of (?:the |this )?(?:day|week|month)"
+    r"|next week|next month|this week|this month"
+    rf"|(?:in|within)\s+(?:\d{{1,2}}|{'|'.join(_NUMBERS)})\s+(?:days?|weeks?)"
+    rf"|(?:(?:next|this|coming)\s+)?(?:{'|'.join(_DAYS)})|{_MONTH_DAY}|\d{{4}}-\d{{2}}-\d{{2}})\b",
     re.IGNORECASE,
 )
-_CHINESE_DAYS = "一二三四五六日"
-_CHINESE = re.compile(
-    r"(今天|明天|后天|本周末|月底|本月底|下个?月|(?:本|这|下)?(?:个)?(?:周|星期)[一二三四五六日天]|下周|\d{1,2}月\d{1,2}[日号])(?:之?前|以前)?"
+_DAYS_ZH: Final = "一二三四五六日"
+_DIGITS_ZH: Final = "一二三四五六七八九"
+_NUMBER_ZH: Final = rf"(?:\d{{1,2}}|[{_DIGITS_ZH}十]{{1,3}})"
+_CHINESE: Final = re.compile(
+    r"(今天|今晚|明天|明早|后天|(?:本|这)周末|本?月底|下个?月|(?:本|这|下)?个?(?:周|星期)[一二三四五六日天]|(?:本|这|下)周"
+    rf"|{_NUMBER_ZH}月{_NUMBER_ZH}[日号])(?:之?前|以前)?"
+)
+_AFTER_DAYS: Final = (
+    dict.fromkeys(("today", "tonight", "this morning", "this afternoon", "this evening", "今天", "今晚"), 0)
+    | dict.fromkeys(("tomorrow", "明天", "明早"), 1)
+    | {"后天": 2, "next week": 7, "下周": 7}
 )
 
 
@@ -40,54 +55,74 @@ def _shown(found: date | None, said: str) -> str:
 
 
 def _parsed(text: str | None) -> date | None:
-    if not text:
-        return None
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(text) if text else None
     except ValueError:
         return None
 
 
 def _english(said: str, today: date | None) -> date | None:
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", said):
-        return _parsed(said)
+    if said[0].isdigit() and (found := _parsed(said)):
+        return found
     if today is None:
         return None
-    plain = {"today": 0, "tonight": 0, "end of day": 0, "end of the day": 0, "tomorrow": 1, "next week": 7}
-    if said in plain:
-        return today + timedelta(days=plain[said])
-    if said in ("this week", "end of week", "end of the week"):
-        return _weekday(today, 4, next_week=False)
-    if "month" in said:
+    if said.startswith(("in ", "within ")):
+        return _span(said, today)
+    if said.endswith(("of day", "the day", "this day")):
+        return today
+    if said.endswith("month"):
         return _month_end(today, next_month=said.startswith("next"))
+    if said.endswith("week") and said != "next week":
+        said = "friday"
+    return _named_day(said, today)
+
+
+def _named_day(said: str, today: date) -> date | None:
+    if said in _AFTER_DAYS:
+        return today + timedelta(days=_AFTER_DAYS[said])
     for number, name in enumerate(_DAYS):
         if said.endswith(name):
             return _weekday(today, number, next_week=said.startswith("next"))
-    return _day_of_month(said, today)
-
-
-def _day_of_month(said: str, today: date) -> date | None:
-    day = re.search(r"\d{1,2}", said)
+    day, year = re.search(r"\b\d{1,2}(?!\d)", said), re.search(r"20\d\d", said)
     month = next((number for number, name in enumerate(_MONTHS, 1) if name in said), None)
-    return None if day is None or month is None else _coming(today, month, int(day[0]))
+    if day is None or month is None:
+        return None
+    return _coming(today, month, int(day[0]), year=int(year[0]) if year else None)
+
+
+def _span(said: str, today: date) -> date | None:
+    _, count, unit = said.split()
+    days = _NUMBERS.get(count) or int(count)
+    return today + timedelta(days=days * (7 if unit.startswith("week") else 1))
 
 
 def _chinese(said: str, today: date | None) -> date | None:
     if today is None:
         return None
-    plain = {"今天": 0, "明天": 1, "后天": 2, "下周": 7}
-    if said in plain:
-        return today + timedelta(days=plain[said])
-    if said in ("月底", "本月底"):
-        return _month_end(today, next_month=False)
-    if said in ("下月", "下个月"):
-        return _month_end(today, next_month=True)
-    if said == "本周末":
-        return _weekday(today, 6, next_week=False)
+    if said in _AFTER_DAYS:
+        return today + timedelta(days=_AFTER_DAYS[said])
     if "月" in said:
-        month, day = (int(number) for number in re.findall(r"\d+", said))
-        return _coming(today, month, day)
-    return _weekday(today, _CHINESE_DAYS.index(said[-1].replace("天", "日")), next_week=said.startswith("下"))
+        return _chinese_month(said, today)
+    if said.endswith("周末"):
+        said = "周日"
+    if said.endswith("周"):
+        said = "周五"
+    return _weekday(today, _DAYS_ZH.index(said[-1].replace("天", "日")), next_week=said.startswith("下"))
+
+
+def _chinese_month(said: str, today: date) -> date | None:
+    if said.endswith("月底") or said.startswith("下"):
+        return _month_end(today, next_month=said.startswith("下"))
+    month, day = (_number(part) for part in said[:-1].split("月"))
+    return _coming(today, month, day)
+
+
+def _number(text: str) -> int:
+    """Read ``3``, ``三``, ``十``, ``十五`` or ``二十一``."""
+    if text.isdigit():
+        return int(text)
+    tens, ten, ones = text.rpartition("十")
+    return ((_DIGITS_ZH.find(tens) + 1 if tens else 1) * 10 if ten else 0) + (_DIGITS_ZH.find(ones) + 1 if ones else 0)
 
 
 def _weekday(today: date, number: int, *, next_week: bool) -> date:
@@ -99,13 +134,14 @@ def _weekday(today: date, number: int, *, next_week: bool) -> date:
 def _month_end(today: date, *, next_month: bool) -> date:
     year, month = today.year, today.month
     if next_month:
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)  # noqa: PLR2004 - December
+        year, month = (year + 1, 1) if month == _DECEMBER else (year, month + 1)
     return date(year, month, calendar.monthrange(year, month)[1])
 
 
-def _coming(today: date, month: int, day: int) -> date | None:
+def _coming(today: date, month: int, day: int, *, year: int | None = None) -> date | None:
+    """Return the next such day; None for a day that does not exist."""
     try:
-        found = date(today.year, month, day)
-        return found if found >= today else date(today.year + 1, month, day)
+        found = date(year or today.year, month, day)
+        return found if found >= today or year else date(today.year + 1, month, day)
     except ValueError:
         return None

@@ -18,6 +18,7 @@ _WORDS: Final = {
         "empty": "Nothing was said in this recording.",
         "coverage": "Coverage: {:.0%} of the detected speech.",
         "how": "Quoted from the transcript (engine: {}); nothing was worded anew.",
+        "worded": "Worded by a language model (engine: {}); check it against the transcript.",
     },
     "zh": {
         "participants": "参会人",
@@ -30,6 +31,7 @@ _WORDS: Final = {
         "empty": "录音中没有语音。",
         "coverage": "覆盖率: {:.0%} (已识别语音)。",
         "how": "摘自转写文本 (引擎: {}), 未作改写。",
+        "worded": "由语言模型撰写 (引擎: {}), 请对照转写文本核对。",
     },
 }
 
@@ -37,12 +39,12 @@ _WORDS: Final = {
 def minutes_markdown(minutes: Minutes) -> str:
     """Return the minutes as Markdown, in their own language."""
     words = _WORDS[minutes.language]
-    lines = [f"# {minutes.title}", ""]
+    lines = [f"# {_escaped(minutes.title)}", ""]
     when = " ".join(part for part in (minutes.meeting_date, minutes.meeting_time) if part)
     if when:
         lines += [when, ""]
     if minutes.participants:
-        lines += [f"**{words['participants']}**: {', '.join(minutes.participants)}", ""]
+        lines += [f"**{words['participants']}**: {_escaped(', '.join(minutes.participants))}", ""]
     lines += [f"## {words['summary']}", "", _escaped(minutes.summary) or words["empty"], ""]
     lines += _section(words["points"], [_escaped(point) for point in minutes.key_points], words["none"])
     decisions = [f"{_escaped(d.text)} [{', '.join(d.segment_ids)}]" for d in minutes.decisions]
@@ -55,7 +57,8 @@ def minutes_markdown(minutes: Minutes) -> str:
         lines += _section(words["gaps"], gaps, words["none"])
     if minutes.coverage is not None:
         lines += [words["coverage"].format(minutes.coverage), ""]
-    return "\n".join([*lines, f"_{words['how'].format(minutes.engine)}_", ""])
+    how = words["worded" if minutes.engine.startswith("chat:") else "how"]
+    return "\n".join([*lines, f"_{how.format(_escaped(minutes.engine))}_", ""])
 
 
 def _section(title: str, entries: list[str], none: str) -> list[str]:

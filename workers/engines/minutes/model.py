@@ -26,7 +26,11 @@ class ActionItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Minutes:
-    """The minutes of one meeting. ``gaps`` are stretches of the recording that could not be transcribed."""
+    """The minutes of one meeting.
+
+    ``coverage`` is the transcribed share of the speech, 0-1; ``gaps`` are stretches of the recording that could not be
+    transcribed. ``note`` says what a reader must know about how the minutes were made.
+    """
 
     title: str
     language: str
@@ -39,6 +43,8 @@ class Minutes:
     responsible_person: str | None = None
     meeting_date: str | None = None
     meeting_time: str | None = None
+    version: int = 1
+    note: str = ""
     coverage: float | None = None
     gaps: tuple[dict[str, Any], ...] = field(default=())
 

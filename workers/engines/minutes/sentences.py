@@ -9,12 +9,16 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 #: bounds against hostile transcripts: an 8 hour meeting has about 6000 segments of 200 characters
 MAX_SEGMENTS = 20_000
 MAX_SENTENCE = 1_000
-_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])|(?<=[。！？；])|\n+")  # noqa: RUF001 - Chinese full stops
+MAX_SEGMENT = 20_000
+_END = re.compile(
+    r"(?<!\bMr\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bMrs\.)(?<!\bvs\.)(?<=[.!?])\s+(?=[A-Z0-9\"'(])|(?<=[\u3002\uff01\uff1f\uff1b])|\n+"
+)
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -36,7 +40,7 @@ def sentences_of(segments: Iterable[Mapping[str, Any]]) -> list[Sentence]:
             break
         speaker = segment.get("speaker")
         identity = str(segment.get("id") or f"s{place + 1:04d}")
-        for part in _END.split(_plain(str(segment.get("text") or ""))):
+        for part in _END.split(_plain(str(segment.get("text") or "")[:MAX_SEGMENT])):
             if part.strip():
                 text = part.strip()[:MAX_SENTENCE]
                 found.append(Sentence(text, identity, str(speaker) if speaker else None, len(found)))
@@ -53,7 +57,7 @@ def words_of(text: str) -> list[str]:
     """Return the words of a text, lower case; Chinese by pairs of characters."""
     if is_chinese(text):
         signs = _CHINESE.findall(text)
-        return [first + second for first, second in zip(signs, signs[1:], strict=False)] or signs
+        return [first + second for first, second in pairwise(signs)] or signs
     return re.findall(r"[a-z0-9']+", text.lower())
 
 
