@@ -1,0 +1,43 @@
+"""The border to the broker: its client, and its failures as the platform's own error."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import redis
+from kombu.exceptions import OperationalError
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from meetingtasks.broker.connections import teach_on_connect
+from meetingtasks.errors import BrokerUnavailable
+from meetingtasks.store.client import to_redis_py
+
+#: what a broker that does not answer raises
+BROKER_ERRORS: Final = (RedisError, OperationalError, ConnectionError)
+
+
+@functools.cache
+def connect(url: str) -> redis.Redis:
+    """Return this process's client for a server, as the broker's queues need it: replies stay bytes."""
+    return redis.Redis.from_url(
+        to_redis_py(url),
+        redis_connect_func=teach_on_connect,
+        socket_connect_timeout=5,
+        socket_timeout=10,
+        # every script that is sent here may be sent again: leases have owners, ends have tokens
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3),
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn a connection's failure into BrokerUnavailable."""
+    try:
+        yield
+    except BROKER_ERRORS as error:
+        raise BrokerUnavailable(f"the broker does not answer: {error}") from error
