@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import click
@@ -40,7 +41,7 @@ _CODES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (click.ClickException, USAGE),
     (Exception, FAILED),
 )
-_ADDRESS_SETTINGS: Final = ("broker_url:", "store_url:")
+_WRONG_ADDRESS: Final = re.compile(r"\b(?:mt_)?(?:broker|store)_url: ", re.IGNORECASE)
 #: redis and kombu are not imported here: ``--help`` must be quick, and only the store speaks Redis
 _BROKER_LIBRARIES: Final = ("redis", "kombu", "amqp")
 
@@ -52,7 +53,7 @@ def code_of(error: Exception) -> int:
 
 def translated(error: Exception) -> Exception:
     """Return what a user is told instead of an error of the broker's libraries; other errors as they are."""
-    if isinstance(error, SettingsError) and str(error).startswith(_ADDRESS_SETTINGS):
+    if isinstance(error, SettingsError) and _WRONG_ADDRESS.search(error.message):
         return BrokerUnavailable(error.message, code=error.code, **error.details)
     if any(base.__module__.partition(".")[0] in _BROKER_LIBRARIES for base in type(error).__mro__):
         return BrokerUnavailable(f"the broker does not answer: {error}")

@@ -23,7 +23,7 @@ from meetingtasks.store.runs import RunRecord, RunStore
 Result = TypeVar("Result")
 
 #: a dead broker is reported within five seconds, the start of Python included
-ANSWER_WITHIN_S: Final = 3.5
+ANSWER_WITHIN_S: Final = 3.0
 _WAYS_OUT: Final = "start one with `meetingtasks up`, or name yours with --broker-url or MT_BROKER_URL"
 
 
@@ -54,7 +54,7 @@ def settings_for(broker_url: str | None) -> Settings:
 
 @contextmanager
 def open_fleet(common: Common) -> Iterator[Fleet]:
-    """Connect; BrokerUnavailable within 3.5 s when the server is down, does not answer or refuses us."""
+    """Connect; BrokerUnavailable within 3 s when the server is down, does not answer or refuses us."""
     settings = settings_for(common.broker_url)
     dispatcher = _within(ANSWER_WITHIN_S, lambda: _connect(settings), settings.broker_url)
     try:
@@ -93,5 +93,6 @@ def _within(seconds: float, action: Callable[[], Result], url: str) -> Result:
         cause = str(failure[0]).removeprefix("the broker does not answer: ").rstrip(".")
         raise BrokerUnavailable(f"cannot reach the broker {mask(url)}: {cause}; {_WAYS_OUT}") from failure[0]
     if not answer:
-        raise BrokerUnavailable(f"the broker {mask(url)} did not answer within {seconds:g} s; {_WAYS_OUT}")
+        doubt = " (does it speak TLS?)" if url.startswith("rediss://") else ""
+        raise BrokerUnavailable(f"the broker {mask(url)} did not answer within {seconds:g} s{doubt}; {_WAYS_OUT}")
     return answer[0]

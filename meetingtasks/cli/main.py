@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import click
 from meetingtasks.cli import exit_codes, output
 
 PROGRAM: Final = "meetingtasks"
+#: set by the code that `_MEETINGTASKS_COMPLETE=bash_source meetingtasks` prints for a shell's start-up file
+COMPLETION: Final = "_MEETINGTASKS_COMPLETE"
 #: entry points by which other packages bring commands of their own
 PLUGIN_GROUP: Final = "meetingtasks.commands"
 
@@ -36,6 +39,8 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "result": Place("meetingtasks.cli.result", "Print the result of a task."),
     "cancel": Place("meetingtasks.cli.cancel", "Cancel a task."),
     "rerun": Place("meetingtasks.cli.rerun", "Run a recording's pipeline again from one of its stages."),
+    "queues": Place("meetingtasks.cli.queues", "Look into the queues: counts, what comes next, why a task waits."),
+    "quarantine": Place("meetingtasks.cli.quarantine", "Look at malformed messages; put them back or drop them."),
     "routes": Place("meetingtasks.cli.routes", "List task types and their queues; add and remove routes."),
 }
 #: brought by the services' package, also where it runs from a checkout that was never installed
@@ -104,11 +109,8 @@ def run(arguments: Sequence[str]) -> int:
     output.prepare_streams()
     logging.getLogger().addHandler(logging.NullHandler())  # a library's warning is no part of a command's answer
     try:
-        code = commands.main(args=list(arguments), prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()
-    except SystemExit as error:
-        return _after_exit(error)
-    except click.Abort:
+        return _invoke(arguments)
+    except (KeyboardInterrupt, click.Abort):
         output.note("interrupted")
         return exit_codes.INTERRUPTED
     except BrokenPipeError:
@@ -118,14 +120,22 @@ def run(arguments: Sequence[str]) -> int:
         if "--debug" in arguments:
             raise
         return _tell(exit_codes.translated(error), as_json="--json" in arguments)
-    return code if isinstance(code, int) else exit_codes.OK
 
 
-def _after_exit(error: SystemExit) -> int:
-    if isinstance(error.__context__, BrokenPipeError):  # click's own answer to a reader who has gone
-        output.abandon_stdout()
-        return exit_codes.OK
-    return error.code if isinstance(error.code, int) else exit_codes.OK
+def _invoke(arguments: Sequence[str]) -> int:
+    if COMPLETION in os.environ:  # a shell asks what could follow
+        commands.main(prog_name=PROGRAM)
+    try:
+        # not main(): that one answers a closed pipe with an exit code of its own
+        with commands.make_context(PROGRAM, list(arguments)) as context:
+            commands.invoke(context)
+        code = exit_codes.OK
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except SystemExit as error:  # Celery's worker ends so
+        code = error.code if isinstance(error.code, int) else exit_codes.FAILED
+    sys.stdout.flush()
+    return code
 
 
 def _tell(error: Exception, *, as_json: bool) -> int:

@@ -31,12 +31,12 @@ from meetingtasks.cli.command import Command, json_option
     help="The language spoken, e.g. en; the engine on board knows English.",
 )
 @json_option
-@click.option("--keep", is_flag=True, help="Keep the server's data and the storage too, in var/demo-<time>.")
+@click.option("--keep", is_flag=True, help="Keep the server's data and the storage too, in var/demo-TIME.")
 @click.option("--chaos", is_flag=True, help="Kill a worker with SIGKILL in the middle, and see the run complete.")
 def demo(*, audio: Path | None, language: str, as_json: bool, keep: bool, chaos: bool) -> None:
     """Turn a recording into a transcript and minutes, with a private server and real workers, and show every stage.
 
-    The files are copied to var/demo/<run id>/. Exits with 0 only when the run has completed.
+    The files are copied to var/demo/RUN_ID. Exits with 0 only when the run has completed.
     """
     run = importlib.import_module("workers.demo.run")  # the engines' libraries take seconds to load
     code = run.demonstrate(
