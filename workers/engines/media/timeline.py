@@ -118,7 +118,10 @@ class Timeline:
         good = np.isfinite(samples)
         if good.all():
             return frame
-        self._report(self._next_s, self._next_s + frame.samples / frame.sample_rate, "not_a_number")
+        per_sample = samples.shape[1] // frame.samples  # interleaved channels lie side by side
+        bad = np.flatnonzero(~good.all(axis=0)) // per_sample
+        first_s, last_s = (self._next_s + int(at) / frame.sample_rate for at in (bad[0], bad[-1] + 1))
+        self._report(first_s, last_s, "not_a_number")
         clean = AudioFrame.from_ndarray(np.where(good, samples, 0), frame.format.name, frame.layout.name)
         clean.sample_rate = frame.sample_rate
         return clean
