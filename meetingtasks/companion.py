@@ -16,8 +16,9 @@ from meetingtasks.lifecycle import values_of
 from meetingtasks.records import TaskError
 from meetingtasks.settings import current
 from meetingtasks.states import ErrorClass, TaskState
+from meetingtasks.store.client import connect
 from meetingtasks.store.tasks import End, TaskStore
-from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, eta_ms_of
+from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, eta_ms_of, task_id_of
 
 DEAD_REASONS = {
     "worker_lost": "its worker died each time it ran",
@@ -69,6 +70,16 @@ class StoreCompanion:
             refused = {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": ["expired"]}
             meta = _meta(task_id, celery_states.REVOKED, refused)
             self._store.finish(task_id, "", End(state=TaskState.EXPIRED, meta=meta), pipe=pipe)
+
+    def before_purge(self, ids: list[str]) -> None:
+        """End the tasks of waiting messages that an operator is about to drop."""
+        store = TaskStore(
+            connect(current().effective_store_url),
+            record_ttl_s=current().record_ttl_s,
+            stream_length=current().event_stream_length,
+        )
+        for message_id in ids:
+            store.cancel(task_id_of(message_id), reason="purged", only_waiting=True)
 
 
 def time_limit_of(headers: dict[str, Any]) -> float | None:

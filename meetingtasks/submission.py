@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from meetingtasks.catalogue import Catalogue, TaskType
 from meetingtasks.clock import SYSTEM, Clock, to_datetime
@@ -19,6 +19,8 @@ from meetingtasks.requests import TaskRequest
 from meetingtasks.routing import ServiceRoute, broker_number, check_queue
 from meetingtasks.states import Priority, TaskState
 from meetingtasks.task_types import ALIAS_DEFAULTS, QUEUES
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 #: header that carries a record's first values to where the message is enqueued
 RECORD_HEADER = "mt_record"
@@ -54,8 +56,13 @@ class Submission:
 
 def build_request(fields: Mapping[str, Any]) -> TaskRequest:
     """Read a request from plain data; InvalidPayload names each wrong field."""
+    return build(TaskRequest, fields)
+
+
+def build(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:
+    """Read a model of the platform's own from plain data; InvalidPayload names each wrong field."""
     try:
-        return TaskRequest.model_validate(dict(fields))
+        return model.model_validate(dict(fields))
     except ValidationError as error:
         problems = [
             {"field": "/" + "/".join(str(part) for part in e["loc"]), "problem": _problem(e)} for e in error.errors()
@@ -187,6 +194,16 @@ def limits(task_type: TaskType | None, timeout_s: float | None) -> tuple[float, 
     # The media's length is known only inside the task, which then sets its own tighter limit.
     extra = task_type.media_factor * MAX_MEDIA_S
     return task_type.soft_limit_s + extra, task_type.hard_limit_s + extra
+
+
+def message_id_of(task_id: str, retries: int) -> str:
+    """Return the id of the message that carries a task's next attempt."""
+    return f"{task_id}:{retries}"
+
+
+def task_id_of(message_id: str) -> str:
+    """Return the task whose attempt a message carries."""
+    return message_id.rpartition(":")[0] or message_id
 
 
 def eta_ms_of(eta: object) -> int | None:

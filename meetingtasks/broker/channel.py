@@ -22,11 +22,11 @@ from meetingtasks.broker.message import Message
 from meetingtasks.broker.options import TransportOptions
 from meetingtasks.broker.publish import PublishBatch, Publisher
 from meetingtasks.broker.qos import QoS
+from meetingtasks.broker.queue import purge
 from meetingtasks.broker.records import Placed
 
 logger = logging.getLogger(__name__)
 
-PURGE_AT_ONCE: Final = 1000
 EXHAUSTED: Final = 2  # an answer of release.lua
 
 
@@ -47,6 +47,7 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
         self.options = TransportOptions.read(given)
         self.consuming = Consuming(self, given.get("global_keyprefix") or "")
         self._plain: set[str] = set()
+        self._raw: Client | None = None
         super().__init__(connection, **kwargs)
 
     # ---- the end of a message
@@ -156,7 +157,9 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
     @property
     def raw(self) -> Client:
         """A client that takes keys as they are; ours carry the prefix already."""
-        return redis.Redis(connection_pool=self.pool)
+        if self._raw is None or self._raw.connection_pool is not self.pool:  # a fork or a close ends the pool
+            self._raw = redis.Redis(connection_pool=self.pool)
+        return self._raw
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -182,10 +185,9 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
         return bool(self.raw.exists(self.keys_of(queue).messages)) or bool(super()._has_queue(queue, **kwargs))
 
     def _purge(self, queue: str) -> int:
-        purged = 0
-        while dropped := scripts.purge(self.keys_of(queue), limit=PURGE_AT_ONCE).run(self.raw):
-            purged += dropped
-        return purged + int(super()._purge(queue))
+        companion = self.options.companion
+        before = None if companion is None else companion.before_purge
+        return purge(self.raw, self.keys_of(queue), before) + int(super()._purge(queue))
 
     # ---- connections
 

@@ -25,3 +25,6 @@ class Companion(Protocol):
 
     def on_expired(self, pipe: Pipeline, message: dict[str, Any]) -> None:
         """Run when a message is dropped because its start-by time has passed."""
+
+    def before_purge(self, ids: list[str]) -> None:
+        """Run before waiting messages are dropped by an operator; their tasks are to be ended for good."""

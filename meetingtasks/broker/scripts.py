@@ -229,9 +229,18 @@ def peek(keys: QueueKeys, first: int, limit: int) -> Call[list[Stored]]:
     return Call(load("peek"), keys.block, [first, limit], read)
 
 
-def purge(keys: QueueKeys, *, limit: int) -> Call[int]:
-    """Drop up to ``limit`` messages that nobody runs; returns how many."""
-    return Call(load("purge"), keys.block, [limit], int)
+def waiting(keys: QueueKeys, *, limit: int) -> Call[list[str]]:
+    """Name up to ``limit`` messages that nobody runs."""
+    return Call(load("purge"), keys.block, [limit], _ids)
+
+
+def purge(keys: QueueKeys, ids: Sequence[str]) -> Call[list[str]]:
+    """Drop these messages where nobody runs them; returns the ids that were dropped."""
+    return Call(load("purge"), keys.block, [len(ids), *ids], _ids)
+
+
+def _ids(reply: Any) -> list[str]:
+    return [message_id.decode() for message_id in reply]
 
 
 def explain(keys: QueueKeys, message_id: str) -> Call[Explanation]:

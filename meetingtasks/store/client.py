@@ -21,31 +21,31 @@ failures.register(redis.ConnectionError, ErrorClass.NETWORK)
 failures.register(redis.TimeoutError, ErrorClass.NETWORK)
 
 MAX_CONNECTIONS = 50
-_clients: dict[tuple[int, str], Client] = {}
+_clients: dict[tuple[int, str, bool], Client] = {}
 _lock = threading.Lock()
 
 
-def connect(url: str) -> Client:
+def connect(url: str, *, as_bytes: bool = False) -> Client:
     """Return this process's client for a server; safe after a fork, shared by all threads.
 
-    Accepts the broker's URL forms: ``redis://``, ``rediss://``, ``redis+socket:///path?virtual_host=0``.
+    Accepts the broker's URL forms: ``redis://``, ``rediss://``, ``redis+socket:///path?virtual_host=0``. Replies are
+    text; ``as_bytes`` leaves them as they come, which the broker's queues need.
     """
-    key = (os.getpid(), url)
+    key = (os.getpid(), url, as_bytes)
     with _lock:
         if key not in _clients:
-            _clients[key] = _new(url)
+            _clients[key] = _new(url, as_bytes=as_bytes)
         return _clients[key]
 
 
-def _new(url: str) -> Client:
+def _new(url: str, *, as_bytes: bool) -> Client:
     address = to_redis_py(url)
     # a unix socket has no keep-alive, and redis-py refuses the word for it
     network = {} if address.startswith("unix://") else {"socket_keepalive": True}
     return redis.Redis.from_url(
         address,
         **network,
-        decode_responses=True,
-        encoding_errors="backslashreplace",  # half a character in a file's name must not keep a task from ending
+        decode_responses=not as_bytes,
         max_connections=MAX_CONNECTIONS,
         socket_connect_timeout=5,
         socket_timeout=10,

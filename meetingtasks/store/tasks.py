@@ -127,15 +127,14 @@ class TaskStore:
             return True
         return bool(script(self.client, script_keys, args))
 
-    def cancel(self, task_id: str, *, reason: str = "", actor: str = "") -> str:
-        """Cancel; returns ``cancelled`` (it never starts), ``running`` (told), ``unknown``, or the final state."""
-        return str(
-            load("cancel")(
-                self.client,
-                [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id)],
-                [task_id, self._cap, reason, actor, self._ttl_s],
-            )
-        )
+    def cancel(self, task_id: str, *, reason: str = "", actor: str = "", only_waiting: bool = False) -> str:
+        """Cancel; returns ``cancelled`` (it never starts), ``running`` (told), ``unknown``, or the final state.
+
+        With ``only_waiting`` a running task is left alone.
+        """
+        script_keys = [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id)]
+        args: list[Value] = [task_id, self._cap, reason, actor, self._ttl_s, "1" if only_waiting else "0"]
+        return str(load("cancel")(self.client, script_keys, args))
 
     def announce(self, task_id: str, event: str, about: Mapping[str, Any]) -> None:
         """Tell late readers (stream) and present watchers (channel) of something that is no change of state."""
