@@ -23,9 +23,10 @@ from typing import Any, Final, Self, TypedDict
 
 from pydantic import TypeAdapter, ValidationError
 
+from meetingtasks.app import declare_queue
 from meetingtasks.context import TaskContext
 from meetingtasks.deliveries import Deliveries, Delivery, translated
-from meetingtasks.deliveries.publishing import declare_queue, prepare_for, publish
+from meetingtasks.deliveries.publishing import prepare_for, publish
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.errors import BusinessError, InvalidPayload, SettingsError, TaskConflict
 from meetingtasks.payloads.border import validate
