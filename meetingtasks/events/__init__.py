@@ -3,6 +3,7 @@
 from meetingtasks.events.bus import EventBus, Handler
 from meetingtasks.events.errors import BusStopped, EventBufferFull
 from meetingtasks.events.local import LocalEventBus
+from meetingtasks.events.reporting import reporter
 from meetingtasks.events.types import Event, canonical, new_event
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "LocalEventBus",
     "canonical",
     "new_event",
+    "reporter",
 ]
