@@ -69,6 +69,12 @@ class TaskStoreBackend(RedisBackend):
             stream_length=settings.event_stream_length,
         )
 
+    def on_task_call(self, producer: Any, task_id: str) -> None:
+        """Do nothing when a task is sent: who waits for its result subscribes then.
+
+        Celery subscribes at every submission; in a producer that never asks for results its lists grow for ever.
+        """
+
     # -- writing ------------------------------------------------------------------------------------------------
 
     def mark_as_done(

@@ -11,12 +11,14 @@ from typing import Any
 from celery import states as celery_states
 from redis.client import Pipeline
 
+from meetingtasks.broker.scripts import join
 from meetingtasks.clock import SYSTEM
 from meetingtasks.lifecycle import values_of
 from meetingtasks.records import TaskError
 from meetingtasks.settings import current
 from meetingtasks.states import ErrorClass, TaskState
 from meetingtasks.store.client import connect
+from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import End, TaskStore
 from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, eta_ms_of, task_id_of
 
@@ -31,6 +33,8 @@ class StoreCompanion:
     """Joins a message's moves with its task's record."""
 
     def __init__(self) -> None:
+        for name in ("create", "retry", "finish"):
+            join(name, load(name).source)
         settings = current()
         self._store = TaskStore(None, record_ttl_s=settings.record_ttl_s, stream_length=settings.event_stream_length)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from meetingtasks.app import create_app, has_companion
 from meetingtasks.errors import (
@@ -17,6 +17,7 @@ from meetingtasks.errors import (
     MeetingTasksError,
     ResultNotReady,
     RouteConflict,
+    TaskConflict,
     TaskFailed,
     TaskNotFound,
     WaitTimeout,
@@ -24,12 +25,12 @@ from meetingtasks.errors import (
 from meetingtasks.records import Progress, TaskRecord
 from meetingtasks.requests import TaskRequest, TaskResponse
 from meetingtasks.routing import ServiceRoute, routes_table
-from meetingtasks.settings import Settings, current
+from meetingtasks.settings import Settings, current, load
 from meetingtasks.states import TaskState
 from meetingtasks.store.client import connect
 from meetingtasks.store.routes import RouteStore
 from meetingtasks.store.tasks import TaskStore
-from meetingtasks.submission import Submission, build_request, prepare
+from meetingtasks.submission import Submission, build, build_request, prepare
 from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
 from meetingtasks.waiting import EndWatcher
@@ -47,7 +48,7 @@ class TaskDispatcher:
 
     def __init__(self, broker_url: str | None = None, *, settings: Settings | None = None) -> None:
         base = settings or current()
-        self._settings = base if broker_url is None else base.model_copy(update={"broker_url": broker_url})
+        self._settings = base if broker_url is None else load(**{**base.model_dump(), "broker_url": broker_url})
         self.app: Celery = create_app("dispatcher", self._settings, queue="default")
         client = connect(self._settings.effective_store_url)
         self.store = TaskStore(
@@ -85,53 +86,56 @@ class TaskDispatcher:
         Raises UnknownTaskType, InvalidPayload, TaskConflict (the chosen id is taken) or BrokerUnavailable;
         after any of them nothing is queued.
         """
-        submission = self._prepare(request)
         with _translated():
+            submission = self._prepare(request)
             send(self.app, submission)
         return TaskResponse(task_id=submission.task_id, status=submission.state)
 
     def dispatch_and_wait(self, request: Requested, timeout_s: float) -> TaskResponse:
         """Submit one task and wait for its end; WaitTimeout after ``timeout_s`` (the task goes on)."""
-        ended = threading.Event()
-        answer: list[TaskResponse] = []
-
-        def keep(response: TaskResponse) -> None:
-            answer.append(response)
-            ended.set()
-
-        accepted = self.dispatch_async(request, keep)
-        if not ended.wait(timeout_s):
-            self._ends.unwatch(accepted.task_id)
-            raise WaitTimeout(
-                f"task {accepted.task_id} has not ended after {timeout_s:g} s; it goes on", task_id=accepted.task_id
-            )
-        return answer[0]
+        return self._await(self.dispatch(request).task_id, timeout_s)
 
     def dispatch_async(self, request: Requested, callback: Callback) -> TaskResponse:
         """Submit one task and return at once; ``callback(response)`` runs once in this process when it has ended."""
         response = self.dispatch(request)
-        self._ends.watch(response.task_id, lambda record: callback(response_of(record)))
+        self._call_at_end(response.task_id, callback)
         return response
 
+    def register_callback(self, task_id: str, callback: Callback) -> None:
+        """Run ``callback(response)`` once in this process when a task has ended, whoever submitted it."""
+        self.get(task_id)
+        self._call_at_end(task_id, callback)
+
     def dispatch_batch(self, requests: Sequence[Requested]) -> list[TaskResponse]:
-        """Submit up to 500 tasks in one round trip; a bad item gets an error and does not hold up the others."""
+        """Submit up to 500 tasks in one round trip; a bad item gets an error and does not hold up the others.
+
+        Ids of the caller's choice take a second one, to see which of them were taken.
+        """
         if len(requests) > BATCH_LIMIT:
             raise MeetingTasksError(f"a batch has at most {BATCH_LIMIT} requests, not {len(requests)}", code="batch")
-        outcomes = [self._try_prepare(request) for request in requests]
-        good = [outcome for outcome in outcomes if isinstance(outcome, Submission)]
         with _translated():
-            self._send_many(good)
-        return [TaskResponse(task_id=o.task_id, status=o.state) if isinstance(o, Submission) else o for o in outcomes]
+            outcomes = [self._try_prepare(request) for request in requests]
+            good = [outcome for outcome in outcomes if isinstance(outcome, Submission)]
+            taken = self._send_many(good) if good else set()
+        return [_answer(outcome, taken) if isinstance(outcome, Submission) else outcome for outcome in outcomes]
 
-    def _send_many(self, submissions: Sequence[Submission]) -> None:
+    def _send_many(self, submissions: Sequence[Submission]) -> set[str]:
+        """Send all, and return the submit ids of those whose chosen task id was taken."""
+        fresh, taken = submissions, set[str]()
         if not has_companion(self.app):
-            pipe = self.store.client.pipeline(transaction=True)
-            for submission in submissions:
-                self.store.create(submission.task_id, submission.values, pipe=pipe)
-            pipe.execute()
+            answers = self.store.create_many({s.task_id: s.values for s in submissions})
+            created = list(zip(submissions, answers, strict=True))
+            fresh = [submission for submission, is_new in created if is_new]
+            taken = {str(submission.values["submit_id"]) for submission, is_new in created if not is_new}
         with self.app.producer_or_acquire() as producer, producer.batch(max_size=BATCH_LIMIT * 2):
-            for submission in submissions:
+            for submission in fresh:
                 send(self.app, submission, producer=producer, recorded=True)
+        return taken | self._not_ours([s for s in fresh if s.values.get("submit_id")])
+
+    def _not_ours(self, chosen: Sequence[Submission]) -> set[str]:
+        found = self.store.get_fields([submission.task_id for submission in chosen]) if chosen else []
+        pairs = zip(chosen, found, strict=True)
+        return {s.values["submit_id"] for s, fields in pairs if fields.get("submit_id") != s.values["submit_id"]}
 
     def _prepare(self, request: Requested) -> Submission:
         checked = request if isinstance(request, TaskRequest) else build_request(request)
@@ -174,6 +178,9 @@ class TaskDispatcher:
     def wait(self, task_id: str, timeout_s: float) -> TaskResponse:
         """Wait for the end of a task that was submitted anywhere."""
         self.get(task_id)
+        return self._await(task_id, timeout_s)
+
+    def _await(self, task_id: str, timeout_s: float) -> TaskResponse:
         ended = threading.Event()
         answer: list[TaskRecord] = []
 
@@ -183,8 +190,12 @@ class TaskDispatcher:
 
         self._ends.watch(task_id, keep)
         if not ended.wait(timeout_s):
-            raise WaitTimeout(f"task {task_id} has not ended after {timeout_s:g} s", task_id=task_id)
+            self._ends.unwatch(task_id, keep)
+            raise WaitTimeout(f"task {task_id} has not ended after {timeout_s:g} s; it goes on", task_id=task_id)
         return response_of(answer[0])
+
+    def _call_at_end(self, task_id: str, callback: Callback) -> None:
+        self._ends.watch(task_id, lambda record: callback(response_of(record)))
 
     def cancel(self, task_id: str, *, reason: str = "", actor: str = "") -> str:
         """Cancel a task: ``cancelled`` (it never starts), ``running`` (told to stop), or the final state it has."""
@@ -205,13 +216,18 @@ class TaskDispatcher:
     # -- routes -----------------------------------------------------------------------------------------------------
 
     def register_route(self, route: ServiceRoute | Mapping[str, Any]) -> ServiceRoute:
-        """Route task types of another service to its queue, for all processes and across restarts."""
-        checked = route if isinstance(route, ServiceRoute) else ServiceRoute.model_validate(dict(route))
-        for name in checked.task_types:
-            known = CATALOGUE.find(name)
-            if known is not None and known.service != checked.service_name:
-                raise RouteConflict(f"task type {name!r} belongs to {known.service}; choose another name", type=name)
+        """Route task types of another service to its queue, for all processes and across restarts.
+
+        Raises InvalidPayload, or RouteConflict when a type belongs to another service.
+        """
+        checked = route if isinstance(route, ServiceRoute) else build(ServiceRoute, route)
         with _translated():
+            others = self._routes.by_type(fresh=True)
+            for name in checked.task_types:
+                known = CATALOGUE.find(name)
+                owner = known.service if known else others[name].service_name if name in others else None
+                if owner not in (None, checked.service_name):
+                    raise RouteConflict(f"task type {name!r} belongs to {owner}; choose another name", type=name)
             self._routes.save(checked)
         return checked
 
@@ -225,6 +241,13 @@ class TaskDispatcher:
         with _translated():
             custom: Iterable[ServiceRoute] = self._routes.all()
         return routes_table(CATALOGUE, custom)
+
+
+def _answer(submission: Submission, taken: Container[str]) -> TaskResponse:
+    if submission.values.get("submit_id") not in taken:
+        return TaskResponse(task_id=submission.task_id, status=submission.state)
+    conflict = TaskConflict(f"the task id {submission.task_id} is taken", task_id=submission.task_id)
+    return TaskResponse(task_id=submission.task_id, status=TaskState.FAILED, error=conflict.body())
 
 
 def response_of(record: TaskRecord) -> TaskResponse:
@@ -262,5 +285,7 @@ class _translated:  # noqa: N801 - reads as a word in a with statement
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(exc, ResponseError) or isinstance(getattr(exc, "__cause__", None), ResponseError):
+            raise BrokerUnavailable(f"the broker refuses this: {exc}") from exc
         if isinstance(exc, RedisError | OperationalError | ConnectionError):
             raise BrokerUnavailable(f"the broker does not answer: {exc}") from exc

@@ -166,6 +166,9 @@ def _submission(
     }
     soft_s, hard_s = limits(task_type, request.timeout_s)
     options: dict[str, Any] = {
+        # what logs and events show: the names of the arguments, never their values
+        "argsrepr": "()",
+        "kwargsrepr": f"{{{', '.join(sorted(kwargs))}}}"[:200],
         "priority": number,
         "soft_time_limit": soft_s,
         "time_limit": hard_s,

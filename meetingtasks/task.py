@@ -16,7 +16,7 @@ from celery.result import AsyncResult
 from pydantic import BaseModel
 
 from meetingtasks import lifecycle
-from meetingtasks.app import create_app, has_companion
+from meetingtasks.app import create_app, declare_queue, has_companion
 from meetingtasks.backend import TaskStoreBackend
 from meetingtasks.catalogue import TaskType
 from meetingtasks.context import TaskContext, detached
@@ -146,7 +146,8 @@ class ServiceTask(Task):  # type: ignore[type-arg]
         headers: Any = {k: v for k, v in (self.request.headers or {}).items() if k != RECORD_HEADER}
         headers[RETRY_HEADER] = {"why": why, "token": context.token}
         try:
-            retry = self.retry(exc=error, countdown=verdict.delay_s, throw=False, headers=headers)
+            shown: Any = {"argsrepr": self.request.argsrepr, "kwargsrepr": self.request.kwargsrepr}
+            retry = self.retry(exc=error, countdown=verdict.delay_s, throw=False, headers=headers, **shown)
         except Reject as rejected:
             # Celery drops a message whose retry could not be published; handed back, it runs again instead
             raise Reject(rejected.reason, requeue=True) from error
@@ -171,7 +172,11 @@ class ServiceTask(Task):  # type: ignore[type-arg]
 def send(
     app: Celery, submission: Submission, *, task: ServiceTask | None = None, recorded: bool = False, **options: Any
 ) -> AsyncResult[Any]:
-    """Enqueue a submission: its record (unless ``recorded``) and its message. TaskConflict when the id is taken."""
+    """Enqueue a submission: its record and its message. TaskConflict when the id is taken.
+
+    Of a submission that is ``recorded``, its batch sees to the record and to ids that were taken.
+    """
+    declare_queue(app, submission.queue)
     merged = {**submission.options, **options, "task_id": submission.task_id, "queue": submission.queue}
     store = cast("TaskStoreBackend", app.backend).store
     joined = has_companion(app)
@@ -183,7 +188,7 @@ def send(
         result = app.send_task(submission.celery_name, (), submission.kwargs, **merged)
     # the transaction left an older record of a chosen id as it was; whose it is tells who came first
     chosen = submission.values.get("submit_id")
-    if joined and chosen and store.field(submission.task_id, "submit_id") != chosen:
+    if joined and not recorded and chosen and store.field(submission.task_id, "submit_id") != chosen:
         raise _taken(submission)
     return result
 

@@ -60,6 +60,21 @@ def load(name: str) -> Script:
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
+_companions: dict[str, Script] = {}
+
+
+def join(name: str, source: str) -> str:
+    """Let connections know a companion's script too, for transactions with it; returns its hash."""
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    _companions[sha] = Script(name, source, sha)
+    return sha
+
+
+def known() -> list[Script]:
+    """Return every script that a server must know: the broker's own and its companions'."""
+    return [*map(load, NAMES), *_companions.values()]
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Answer]):
     """One run of a script, ready to be sent."""
@@ -91,8 +106,8 @@ class Call(Generic[Answer]):
 def teach(client: Client) -> None:
     """Make the server learn every script, in one round trip."""
     with client.pipeline(transaction=False) as pipe:
-        for name in NAMES:
-            pipe.script_load(load(name).source)
+        for script in known():
+            pipe.script_load(script.source)
         pipe.execute()
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from celery import Celery
-from kombu import Exchange, Queue
 from pydantic import StringConstraints
 
 from meetingtasks.app import has_companion
@@ -22,12 +21,6 @@ from meetingtasks.task_types import CATALOGUE
 #: a task type's name, of the catalogue or of the user's own
 TypeName = Annotated[str, StringConstraints(pattern=QUEUE_NAME_PATTERN)]
 BATCH_LIMIT = 500
-
-
-def declare_queue(app: Celery, name: str) -> None:
-    """Make a queue known to an app; other apps and processes need not know it."""
-    if name not in app.amqp.queues:
-        app.amqp.queues.add(Queue(name, Exchange("", type="direct"), routing_key=name))
 
 
 def celery_name(queue: str, task_type: str) -> str:
@@ -69,10 +62,7 @@ def publish_all(app: Celery, store: TaskStore, submissions: Sequence[Submission]
 
 
 def _recorded(store: TaskStore, submissions: Sequence[Submission]) -> Iterable[Submission]:
-    pipe = store.client.pipeline(transaction=True)
-    for submission in submissions:
-        store.create(submission.task_id, submission.values, pipe=pipe)
-    created = pipe.execute()
+    created = store.create_many({submission.task_id: submission.values for submission in submissions})
     return [submission for submission, is_new in zip(submissions, created, strict=True) if is_new]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from redis.client import Pipeline
 from redis.exceptions import NoScriptError
 
 from meetingtasks.store.client import Client
@@ -30,6 +31,10 @@ class Script:
             return client.evalsha(self.sha, len(keys), *keys, *args)
         except NoScriptError:
             return client.eval(self.source, len(keys), *keys, *args)
+
+    def put_on(self, pipe: Pipeline, keys: Sequence[str], args: Sequence[Value]) -> None:
+        """Add it to a transaction on a connection that knows our scripts (the broker's do, see ``companion``)."""
+        pipe.evalsha(self.sha, len(keys), *keys, *args)
 
 
 @functools.cache

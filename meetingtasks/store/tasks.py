@@ -61,9 +61,17 @@ class TaskStore:
         script_keys = [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM]
         args: list[Value] = [task_id, self._cap, *_flat(to_fields(values))]
         if pipe is not None:
-            pipe.eval(script.source, len(script_keys), *script_keys, *args)
+            script.put_on(pipe, script_keys, args)
             return True
         return bool(script(self.client, script_keys, args))
+
+    def create_many(self, values: Mapping[str, Mapping[str, Any]]) -> list[bool]:
+        """Accept several tasks in one transaction; False for an id that is taken."""
+        pipe = self.client.pipeline(transaction=True)
+        pipe.script_load(load("create").source)
+        for task_id, first in values.items():
+            self.create(task_id, first, pipe=pipe)
+        return [bool(created) for created in pipe.execute()[1:]]
 
     def start(self, task_id: str, run: Run, *, retries: int, otherwise: Mapping[str, Any]) -> TaskRecord | Refused:
         """Ask for the right to run; ``otherwise`` makes a record for a message that came without one."""
@@ -104,7 +112,7 @@ class TaskStore:
         args: list[Value] = [task_id, self._cap, token, worker, end.state.value, self._ttl_s]
         args += ["1" if end.dead else "0", end.meta, end.error.message if end.error else "", *_flat(fields)]
         if pipe is not None:
-            pipe.eval(script.source, len(script_keys), *script_keys, *args)
+            script.put_on(pipe, script_keys, args)
             return end.state.value
         return str(script(self.client, script_keys, args))
 
@@ -123,7 +131,7 @@ class TaskStore:
         script_keys = [keys.task(task_id), keys.COUNTS, keys.STREAM]
         args: list[Value] = [task_id, self._cap, retries, "" if eta_ms is None else eta_ms, why, token]
         if pipe is not None:
-            pipe.eval(script.source, len(script_keys), *script_keys, *args)
+            script.put_on(pipe, script_keys, args)
             return True
         return bool(script(self.client, script_keys, args))
 
