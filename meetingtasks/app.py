@@ -40,6 +40,12 @@ def consume_own_queue(instance: Any, **_: Any) -> None:
         app.amqp.queues.select([app.conf.task_default_queue])
 
 
+def declare_queue(app: Celery, name: str) -> None:
+    """Make a queue outside the table known to an app, e.g. a custom route's; other processes need not know it."""
+    if name not in app.amqp.queues:
+        app.amqp.queues.add(Queue(name, Exchange("", type="direct"), routing_key=name))
+
+
 def configuration(settings: Settings, *, default_queue: str) -> dict[str, Any]:
     """Return Celery's settings for our fleet, each with its reason."""
     exchange = Exchange("", type="direct")
@@ -52,7 +58,7 @@ def configuration(settings: Settings, *, default_queue: str) -> dict[str, Any]:
         "result_expires": settings.record_ttl_s,
         "result_extended": False,  # the record has name, arguments and worker already
         # a worker of one service takes nothing else, and a misspelt queue is an error instead of a black hole
-        "task_queues": [Queue(name, exchange, routing_key=name) for name in QUEUES],
+        "task_queues": [Queue(name, exchange, routing_key=name) for name in dict.fromkeys([*QUEUES, default_queue])],
         "task_default_queue": default_queue,
         "task_default_exchange": "",
         "task_default_routing_key": default_queue,

@@ -15,12 +15,14 @@ from redis.exceptions import RedisError
 
 from meetingtasks.clock import SYSTEM
 from meetingtasks.records import TaskRecord
+from meetingtasks.states import TaskState
 from meetingtasks.store import keys
 from meetingtasks.store.tasks import TaskStore
 
 log = logging.getLogger(__name__)
 
 SWEEP_INTERVAL_S = 1.0
+SWEEP_AT_ONCE = 1000
 OnEnd = Callable[[TaskRecord], object]
 
 
@@ -42,10 +44,14 @@ class EndWatcher:
             self._ensure_thread()
         self._changed.set()
 
-    def unwatch(self, task_id: str) -> None:
-        """Forget the callbacks of a task."""
+    def unwatch(self, task_id: str, on_end: OnEnd) -> None:
+        """Forget one callback of a task; others who wait for it are told all the same."""
         with self._lock:
-            self._waiting.pop(task_id, None)
+            left = [callback for callback in self._waiting.get(task_id, ()) if callback is not on_end]
+            if left:
+                self._waiting[task_id] = left
+            else:
+                self._waiting.pop(task_id, None)
         self._changed.set()
 
     def stop(self) -> None:
@@ -75,6 +81,10 @@ class EndWatcher:
             except RedisError as error:
                 log.warning("the wait for ends lost its connection and tries again", extra={"why": str(error)})
                 self._stopping.wait(SWEEP_INTERVAL_S)
+            except Exception:
+                # whatever one record or callback held, the others still wait for this thread
+                log.exception("the wait for ends failed and goes on")
+                self._stopping.wait(SWEEP_INTERVAL_S)
             finally:
                 pubsub.close()
 
@@ -94,7 +104,19 @@ class EndWatcher:
                 self._settle([message["channel"].removeprefix(keys.done(""))])
             if SYSTEM.monotonic_s() - swept_s > SWEEP_INTERVAL_S:
                 swept_s = SYSTEM.monotonic_s()
-                self._settle(list(subscribed))
+                self._settle(self._ended_among(list(subscribed)))
+
+    def _ended_among(self, task_ids: list[str]) -> list[str]:
+        """Return which of the tasks have ended, by their states alone: records may be large and waits many."""
+        ended = []
+        for start in range(0, len(task_ids), SWEEP_AT_ONCE):
+            some = task_ids[start : start + SWEEP_AT_ONCE]
+            pipe = self._store.client.pipeline(transaction=False)
+            for task_id in some:
+                pipe.hget(keys.task(task_id), "state")
+            states = zip(some, pipe.execute(), strict=True)
+            ended += [task_id for task_id, state in states if state and TaskState(state).is_final]
+        return ended
 
     def _follow(self, pubsub: Any, subscribed: set[str]) -> list[str]:
         self._changed.clear()
