@@ -19,10 +19,11 @@ from typing import Any, Final, Self
 
 from pydantic import ValidationError
 
+from meetingtasks.app import declare_queue
 from meetingtasks.clock import SYSTEM
 from meetingtasks.deliveries import Attempt, Deliveries, Delivery, LeaseRenewal, Outcome, translated
 from meetingtasks.deliveries.border import BROKER_ERRORS
-from meetingtasks.deliveries.publishing import celery_name, declare_queue, prepare_for, publish, publish_all
+from meetingtasks.deliveries.publishing import celery_name, prepare_for, publish, publish_all
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.errors import InvalidPayload, TaskConflict
 from meetingtasks.messages import Message, ReceivedMessage, RedisQueueConfig
