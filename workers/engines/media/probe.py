@@ -70,18 +70,24 @@ def describe(source: Source, limits: Limits) -> MediaInfo:
         _check(name, "pixels a frame", picture.width * picture.height, limits.max_pixels)
         _check(name, "pixels a side", max(picture.width, picture.height), limits.max_side)
     if not audio and not video:
-        raise InvalidInput(f"{name}: no audio or video stream that can be decoded")
+        raise InvalidInput(f"{name}: no audio or video stream that can be decoded within the limits")
     duration_ms = round((container.duration or 0) * 1000 / av.time_base)
     _check_duration(name, duration_ms, limits)
     return MediaInfo(source.format, max(duration_ms, 0), source.size_bytes, audio, video)
 
 
 def pictures(container: InputContainer) -> list[AvVideoStream]:
-    """Return the video streams of a file, without cover pictures of sound files and without unknown codecs."""
+    """Return the video streams of a file, without cover pictures of sound files and without unknown codecs.
+
+    A picture beyond ``max_pixels`` that FFmpeg meets while it opens the file leaves its stream without a size.
+    """
     return [
         stream
         for stream in container.streams.video
-        if _decodable(stream) and not stream.disposition & Disposition.attached_pic
+        if _decodable(stream)
+        and stream.codec_context.width > 0
+        and stream.codec_context.height > 0
+        and not stream.disposition & Disposition.attached_pic
     ]
 
 
