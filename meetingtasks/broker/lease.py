@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FLUSH_AFTER_S: Final = 0.01  # an acknowledgement waits at most this long for company
+LOOK_S: Final = 0.02  # how often the thread looks for acknowledgements that nobody sent, while messages are held
 RETRY_S: Final = (0.1, 0.4)  # pause after a failed round trip, drawn between these
 AT_ONCE: Final = 1000  # leases or acknowledgements per round trip
+DOZE_S: Final = 1.0  # after this long without a message it looks only when it is woken
 IDLE_S: Final = 10.0  # with nothing to keep, the thread ends after this
 
 
@@ -77,6 +78,8 @@ class LeaseKeeper:
         self._abandoned: list[tuple[QueueKeys, str]] = []
         self._lock = threading.RLock()  # a message may be collected, and so released, at any point
         self._work = threading.Event()
+        self._dozing = False
+        self._used_s = 0.0
         self._thread: threading.Thread | None = None
         self._reachable = True
 
@@ -97,14 +100,13 @@ class LeaseKeeper:
             return self._held.pop(tag, None)
 
     def ack(self, tag: str) -> bool:
-        """End a message; sent with the next fetch or within 10 ms. False when the lease was already lost."""
+        """End a message; sent with the next fetch or within 20 ms. False when the lease was already lost."""
         with self._lock:
             lease = self._held.pop(tag, None)
             if lease is None:
                 return False
             self._acks.append(lease)
             self._run()
-        self._work.set()
         return True
 
     @property
@@ -143,14 +145,12 @@ class LeaseKeeper:
                 lease.sent_before = True
                 self._acks.append(lease)
             self._run()
-        self._work.set()
 
     def abandon(self, queues: Iterable[QueueKeys], owner: str) -> None:
         """Give back what a fetch may have leased whose reply never came."""
         with self._lock:
             self._abandoned += [(keys, owner) for keys in queues]
             self._run()
-        self._work.set()
 
     def refused(self, leases: Sequence[Lease], owned: Iterable[bool]) -> None:
         """Report those of the acknowledged leases that were not ours any more."""
@@ -164,7 +164,6 @@ class LeaseKeeper:
                 return
             self._returns.append(lease)
             self._run()
-        self._work.set()
 
     def lost(self, leases: Iterable[Lease]) -> None:
         """Report leases that the server no longer gives us."""
@@ -222,27 +221,34 @@ class LeaseKeeper:
         self.__init__(self._connect, self._options, self._on_lost)  # type: ignore[misc] # the one way to reset locks
 
     def _run(self) -> None:
+        if self._dozing:  # waking a thread costs more than a task's whole bookkeeping, so it looks around by itself
+            self._work.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._loop, name="lease-keeper", daemon=True)
             self._thread.start()
 
     def _loop(self) -> None:
         me = threading.current_thread()
-        renew_at_s = last_used_s = SYSTEM.monotonic_s() + self._options.renew_s
+        renew_at_s = self._used_s = SYSTEM.monotonic_s()
         while self._thread is me:
-            self._work.wait(max(0.0, renew_at_s - SYSTEM.monotonic_s()))
-            if self._waiting:
-                time.sleep(FLUSH_AFTER_S)
-            self._work.clear()
             renew_at_s = self._serve(renew_at_s)
-            now_s = SYSTEM.monotonic_s()
-            if self._held or self._waiting:
-                last_used_s = now_s
-            elif now_s - last_used_s > IDLE_S and self._end(me):
+            self._doze(renew_at_s)
+            if SYSTEM.monotonic_s() - self._used_s > IDLE_S and self._end(me):
                 break
         if self._waiting:
             self._serve(float("inf"))
         self._disconnect()
+
+    def _doze(self, renew_at_s: float) -> None:
+        now_s = SYSTEM.monotonic_s()
+        if self._held or self._waiting:
+            self._used_s = now_s
+        self._work.clear()
+        self._dozing = now_s - self._used_s > DOZE_S
+        if self._held or self._waiting:  # looked at again: whoever came in between did not wake a thread that was up
+            self._dozing = False
+        self._work.wait(max(0.0, renew_at_s - now_s if self._dozing else min(LOOK_S, renew_at_s - now_s)))
+        self._dozing = False
 
     def _serve(self, renew_at_s: float) -> float:
         """Send and renew what is due; returns when to renew next."""
@@ -261,7 +267,6 @@ class LeaseKeeper:
                 logger.warning("The server cannot be reached for the leases; trying until it can", extra=about)
             self._reachable = False
             time.sleep(random.uniform(*RETRY_S))
-            self._work.set()
             return SYSTEM.monotonic_s()
 
     def _end(self, me: threading.Thread) -> bool:

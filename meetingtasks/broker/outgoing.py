@@ -22,6 +22,8 @@ from meetingtasks.clock import SYSTEM
 LOWEST_PRIORITY: Final = 9
 LONGEST_KEY: Final = 200
 
+_encode = kombu_parts.JSONEncoder(separators=(",", ":")).encode
+
 
 def is_task(message: Mapping[str, Any]) -> bool:
     """Tell whether a message is a Celery task; all else (replies, results) stays on stock lists."""
@@ -51,7 +53,7 @@ def prepare(message: dict[str, Any]) -> Outgoing:
         message = {**message, "headers": {**headers, "eta": None}}
     return Outgoing(
         id=message_id(message),
-        payload=kombu_parts.dumps(message).encode(),
+        payload=_encode(message).encode(),
         priority=priority_of(message),
         delay_ms=max(0, _ms(eta) - now_ms) if eta else 0,
         lifetime_ms=max(1, _ms(expires) - now_ms) if expires else 0,

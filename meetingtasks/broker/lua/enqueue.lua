@@ -1,7 +1,7 @@
 -- enqueue: put messages into a queue, each at most once.
 -- KEYS  the queue's block
 -- ARGV  1 how long a done submission is remembered in ms
---       then per message: id, submission mark or '', priority, delay in ms, lifetime in ms or 0, cost, meeting key, message
+--       2… per message: id, submission mark or '', priority, delay in ms, lifetime in ms or 0, cost, meeting key, message
 -- Returns per message 1 ready, 2 delayed, 0 refused because it is live or its submission is already done.
 local q, now, dedupe_ms = queue(0), now_ms(), tonumber(ARGV[1])
 local answers, accepted = {}, 0

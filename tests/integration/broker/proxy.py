@@ -56,7 +56,7 @@ class Proxy:
         self._flowing.set()
 
     def swallow_reply_to(self, marker: bytes) -> None:
-        """Let the next command that contains ``marker`` reach the server, then cut its connection instead of a reply."""
+        """Let the next command that contains ``marker`` reach the server, then cut it instead of a reply."""
         self.swallowed.clear()
         self._marker = marker
 
