@@ -55,7 +55,7 @@ def test_a_stored_message_that_was_damaged_by_hand_ends_in_quarantine(fleet: Fle
     keys = fleet.queue().keys
     value = fleet.client.hget(keys.messages, f"{result.id}:0")
     assert value is not None
-    fleet.client.hset(keys.messages, f"{result.id}:0", value.replace(b'"retries": 0', b'"retries": "x"'))
+    fleet.client.hset(keys.messages, f"{result.id}:0", value.replace(b'"retries":0', b'"retries":"x"'))
     fleet.worker(concurrency=1)
     quarantine = Quarantine(fleet.client)
     eventually(lambda: quarantine.size() == 1)
