@@ -63,6 +63,19 @@ def test_custom_service(start_process: Callable[..., RunningProcess], broker_url
     printed = run("-m", "examples.custom_service", MT_BROKER_URL=broker_url)
     assert "{'lines': ['Ada', 'Flaky Inc.'], 'attempt': 2}" in printed
     assert "'123' is no name" in printed
+    by_route = run("-c", BY_ROUTE, MT_BROKER_URL=broker_url)
+    assert "['Bob', '']" in by_route
+
+
+BY_ROUTE = """
+from meetingtasks import TaskDispatcher
+
+with TaskDispatcher() as dispatcher:  # this process does not know the type
+    dispatcher.register_route(
+        {"service_name": "custom-service", "queue_name": "custom_tasks", "task_types": ["make_badge"]}
+    )
+    print(dispatcher.dispatch_and_wait({"type": "make_badge", "payload": {"name": "Bob"}}, 60).result["lines"])
+"""
 
 
 def test_message_queue(broker_url: str) -> None:
