@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.media_samples import wav_bytes
+from tests.support.media_samples import PEAK_MIB, wav_bytes
 from workers.engines.denoise import denoise
 from workers.engines.errors import Cancelled
 from workers.engines.media.decode import decode_to_wav
@@ -19,8 +19,9 @@ from workers.engines.media.split import split_audio
 RATE = 8_000
 HOURS = 2
 
-PROGRAM = """
-import json, resource, sys
+PROGRAM = f"""
+{PEAK_MIB}
+import json, sys
 from pathlib import Path
 from workers.engines.denoise import denoise
 from workers.engines.media.decode import open_audio
@@ -28,13 +29,12 @@ from workers.engines.media.probe import probe
 from workers.engines.media.split import split_audio
 
 path, out = Path(sys.argv[1]), Path(sys.argv[2])
-used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before = used()
-facts = {"probed_ms": probe(path).duration_ms}
+before = peak_mib()
+facts = dict(probed_ms=probe(path).duration_ms)
 facts["samples"] = sum(len(block) for block in open_audio(path))
 facts["denoised_ms"] = denoise(path, out / "clean.wav").duration_ms
 facts["chunks"] = len(split_audio(path, out / "chunks"))
-facts["grown_mib"] = used() - before
+facts["grown_mib"] = peak_mib() - before
 print(json.dumps(facts))
 """
 

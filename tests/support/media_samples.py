@@ -13,6 +13,14 @@ from numpy.typing import NDArray
 
 from workers.engines.media.decode import open_audio
 
+PEAK_MIB = """
+def peak_mib():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+"""
+"""Source of a function for programs that watch their memory; getrusage would count the parent's, from before exec."""
+
 VOICES = Path(__file__).parent / "voices"
 RATE = 16_000
 Samples = NDArray[np.float64]

@@ -57,6 +57,7 @@ def test_names_that_are_not_unicode_survive_the_url(storage: Storage) -> None:
     [
         "../outside.txt",
         "a/../../outside.txt",
+        "sub/../inside.txt",
         "/etc/passwd",
         "file:///etc/passwd",
         "file:/etc/passwd",
@@ -282,6 +283,15 @@ def test_a_prefix_is_removed_with_its_links_but_not_their_targets(
     assert (tmp_path / "outside" / "precious").read_text() == "precious"
     assert storage.remove_prefix("run") == 0
     assert storage.remove_prefix("other/c") == 1
+
+
+def test_a_prefix_that_is_a_link_is_removed_alone(storage: Storage, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "precious").write_text("precious")
+    (storage.root / "link").symlink_to(tmp_path / "outside")
+    assert storage.remove_prefix("link") == 1
+    assert not (storage.root / "link").is_symlink()
+    assert (tmp_path / "outside" / "precious").read_text() == "precious"
 
 
 @pytest.mark.parametrize("prefix", ["", ".", "..", "/", "a/..", "../root"])

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.support.media_samples import png_bytes, tone, wav_bytes, write_sound, write_video, write_wav
+from tests.support.media_samples import PEAK_MIB, png_bytes, tone, wav_bytes, write_sound, write_video, write_wav
 from workers.engines.errors import InvalidInput
 from workers.engines.media.decode import open_audio
 from workers.engines.media.info import AudioStream, VideoStream
@@ -270,20 +270,20 @@ def _muxed_png(path: Path, side: int, claimed: int) -> Path:
     return path
 
 
-def _grown_mib(program: str) -> int:
+def _grown_mib(program: str) -> float:
     """Run ``program`` in a process of its own; return by how much its memory grew at most."""
     measured = f"""
-import resource
+{PEAK_MIB}
 from pathlib import Path
 from workers.engines.errors import InvalidInput
 from workers.engines.media.probe import probe
 from workers.engines.media.thumbnail import thumbnail
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_mib()
 {program}
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print(peak_mib() - before)
 """
     done = subprocess.run([sys.executable, "-c", measured], check=True, capture_output=True, text=True)
-    return int(done.stdout)
+    return float(done.stdout)
 
 
 @pytest.mark.parametrize("claimed", [8_000, 160])

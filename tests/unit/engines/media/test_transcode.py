@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.support.media_samples import cut_off, damage, sound_of, tone, write_sound, write_video, write_wav
 from workers.engines.errors import Cancelled, InvalidInput, NotConfigured
-from workers.engines.media import guard
+from workers.engines.media import guard, progress
 from workers.engines.media.info import Gap
 from workers.engines.media.limits import DEFAULT_LIMITS
 from workers.engines.media.probe import probe
@@ -147,6 +147,16 @@ def test_progress_rises_to_one(tmp_path: Path, video: Path) -> None:
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert all(0 <= fraction <= 1 for fraction in told)
+
+
+def test_progress_never_falls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_BETWEEN_S", 0.0)
+    told: list[float] = []
+    steps = progress.Progress(told.append, 10.0)
+    for time_s in (1, 5, 3, 5, 8, 40):
+        steps.at(time_s)
+    steps.done()
+    assert told == [0.1, 0.5, 0.8, 0.99, 1.0]
 
 
 def test_filters_of_the_list_are_applied_and_others_refused(tmp_path: Path, video: Path) -> None:
