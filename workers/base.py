@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 from typing import NoReturn
 
+from celery.signals import setup_logging
 from pydantic import BaseModel
 
+from meetingtasks import logs
 from meetingtasks.context import TaskContext
 from meetingtasks.errors import BusinessError
 from meetingtasks.failures import register
@@ -16,6 +18,9 @@ from meetingtasks.task import Service
 from meetingtasks.task_types import CATALOGUE
 from workers.engines import errors
 from workers.engines.storage import Storage
+
+# a worker logs as MT_LOG_LEVEL and MT_LOG_FORMAT say: one line per record, without arguments or secrets
+setup_logging.connect(logs.for_celery)
 
 # an engine knows nothing of tasks; here its errors get the class that decides about retries
 register(errors.EngineError, ErrorClass.TRANSIENT)

@@ -12,7 +12,7 @@ from meetingtasks.cli.command import Command, Common, common_options, write_exam
 from meetingtasks.cli.queues import open_queues
 
 _EXAMPLES = (
-    "meetingtasks quarantine list",
+    "meetingtasks quarantine list --json",
     "meetingtasks quarantine show 3f2a9c0d1e2b4a5c",
     "meetingtasks quarantine requeue 3f2a9c0d1e2b4a5c",
     "meetingtasks quarantine purge --yes",

@@ -157,6 +157,11 @@ class TaskStore:
         cancel_ms, owner = self.client.hmget(keys.task(task_id), "cancel_ms", "token")
         return cancel_ms is not None or owner != token
 
+    def is_over(self, task_id: str) -> bool:
+        """Tell whether a task has ended, or its cancellation was asked for, or there is no record of it."""
+        cancel_ms, state = self.client.hmget(keys.task(task_id), "cancel_ms", "state")
+        return cancel_ms is not None or state is None or TaskState(state).is_final
+
     def get(self, task_id: str) -> TaskRecord | None:
         """Read one record, or None."""
         fields = self.client.hgetall(keys.task(task_id))

@@ -79,3 +79,18 @@ def test_a_chord_whose_body_was_lost_is_taken_up_again(short_lease: Fleet, monke
         eventually(lambda: duty.run_once()["reopened"] or fleet.dispatcher.get_status(run_id).is_final, 20)
         assert fleet.dispatcher.wait(run_id, 30).status is TaskState.COMPLETED
         current.cache_clear()
+
+
+def test_a_repeated_delivery_of_the_task_does_not_stop_the_stages_under_way(short_lease: Fleet) -> None:
+    with short_lease as fleet:
+        for service in ("meeting", "media", "ai"):
+            fleet.start(service)
+        run_id = submit_sample(fleet)
+        eventually(lambda: fleet.run(run_id).stage("transcribe").state == "running", 60)
+        # what a second delivery does: it becomes the task's owner and leaves its token in the run
+        record_key, run_key = f"mt:task:{run_id}", f"mt:run:{run_id}"
+        pipe = fleet.dispatcher.store.client.pipeline(transaction=True)
+        pipe.hset(record_key, "token", "newer").hset(run_key, "token", "newer").execute()
+        ended = fleet.dispatcher.wait(run_id, 110)
+        assert ended.status is TaskState.COMPLETED
+        assert fleet.run(run_id).state == "completed"

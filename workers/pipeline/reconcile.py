@@ -43,11 +43,9 @@ class ReconcileRuns:
         if task is None or task.state.is_final:
             run.runs.end(run.id, task.state.value if task else "failed", {"closed_by": "reconcile"})
             return "closed"
-        if run.cancel_asked() and task.cancel_reason is not None and _is_silent(run, self._silence_s / 10):
-            run.refresh()
-            if run.tasks.cancel_asked(run.id, run.record.token):
-                run.end_cancelled()
-                return "closed"
+        if run.cancel_asked():
+            run.end_cancelled()
+            return "closed"
         if not _is_silent(run, self._silence_s):
             return None
         return self._take_up(run)

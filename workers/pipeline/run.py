@@ -7,6 +7,7 @@ task's end is written before the run's, so a crash between the two leaves a run 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from meetingtasks.store.runs import STAGE_WEIGHTS, RunRecord, RunStore, Stage, p
 from meetingtasks.store.tasks import End, TaskStore
 from workers.base import storage
 from workers.engines.storage import Storage
+
+log = logging.getLogger(__name__)
 
 #: share of the recording's length that a run is expected to take, before its own rate is known
 FIRST_GUESS = 0.25
@@ -80,8 +83,12 @@ class Run:
     # -- going on ---------------------------------------------------------------------------------------------------
 
     def cancel_asked(self) -> bool:
-        """Tell whether the run's task was cancelled or has ended otherwise."""
-        return self.tasks.cancel_asked(self.id, self.record.token)
+        """Tell whether the run's task was cancelled or has ended otherwise.
+
+        Not whether this handle's token is the newest: a repeated delivery of the task takes the run over, and the
+        stages that are under way go on for it.
+        """
+        return self.tasks.is_over(self.id)
 
     def stopper(self, also: Callable[[], bool]) -> Callable[[], bool]:
         """Return a check for engines: the part's own cancellation or the run's, asked at most every 0.4 s."""
@@ -156,9 +163,14 @@ class Run:
 
     def _end(self, end: End, outcome: Mapping[str, Any]) -> None:
         standing = self.tasks.finish(self.id, self.record.token, end)
-        # 'lost': a newer delivery of the task owns the run now and will end it
-        if standing != "lost":
-            self.runs.end(self.id, standing, outcome)
+        while standing == "lost":  # a repeated delivery of the task has taken the run over since this handle was read
+            read = self.record.token
+            self.refresh()
+            if self.record.token == read:
+                log.error("a run could not be ended and is left to the reconciler", extra={"run_id": self.id})
+                return
+            standing = self.tasks.finish(self.id, self.record.token, end)
+        self.runs.end(self.id, standing, outcome)
 
 
 def _times(stage: Stage) -> dict[str, Any]:
