@@ -7,7 +7,7 @@ Chords keep Celery's own join in the same server.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from celery import states
@@ -16,9 +16,10 @@ from celery.backends.redis import ResultConsumer as RedisResultConsumer
 from celery.utils.log import get_logger
 
 from meetingtasks.clock import to_datetime
-from meetingtasks.failures import describe, final_state
+from meetingtasks.failures import classify, describe, final_state
+from meetingtasks.retry import Backoff
 from meetingtasks.settings import current
-from meetingtasks.states import TaskState
+from meetingtasks.states import ErrorClass, TaskState
 from meetingtasks.store import keys
 from meetingtasks.store.client import connect
 from meetingtasks.store.tasks import End, TaskStore
@@ -105,10 +106,25 @@ class TaskStoreBackend(RedisBackend):
             return result
         token = getattr(request, "mt_token", None) or ""
         worker = getattr(request, "hostname", None) or ""
-        standing = self._ensure_retryable(self.store.finish, task_id, token, end, worker=worker)
+        standing = self._tell(task_id, lambda: self.store.finish(task_id, token, end, worker=worker))
         if standing != end.state.value:
             log.warning("an end was refused", extra={"task_id": task_id, "asked": end.state, "standing": standing})
         return self.encode_result(result, state)
+
+    def _tell(self, task_id: str, finish: Callable[[], str]) -> str:
+        """Tell the store an end. While it is away the slot is held and the end tried again: work that is done stays."""
+        backoff, tries = Backoff(base_s=0.2, cap_s=1.0), 0
+        while True:
+            try:
+                return finish()
+            except Exception as error:
+                if classify(error) is not ErrorClass.NETWORK:
+                    raise
+                tries += 1
+                if tries == 1:
+                    about = {"task_id": task_id, "why": str(error)}
+                    log.warning("the store does not answer; the end is told when it is back", extra=about)
+                self._sleep(backoff.delay_s(tries, ErrorClass.NETWORK))
 
     def _end_of(self, task_id: str, result: Any, state: str, traceback: str | None, request: Any) -> End | None:
         if state == states.SUCCESS:

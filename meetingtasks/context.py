@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from meetingtasks import failures
 from meetingtasks.clock import SYSTEM, Clock
 from meetingtasks.errors import TaskCancelled, TaskTimeout
 from meetingtasks.records import Progress, TaskRecord
-from meetingtasks.states import Priority, TaskState
+from meetingtasks.states import ErrorClass, Priority, TaskState
 from meetingtasks.store.tasks import TaskStore
 
-#: at most five progress writes a second reach the store; the newest one is never dropped
+T = TypeVar("T")
+
+#: at most five progress writes a second reach the store; the newest one arrives within this time
 PROGRESS_INTERVAL_S = 0.2
 #: how often ``cancelled()`` asks the store; a cancellation is seen within this time
 CANCEL_INTERVAL_S = 0.4
@@ -40,6 +44,7 @@ class TaskContext:
         self._stop = False
         self._deadline: float | None = None
         self._lock = threading.Lock()
+        self._later: threading.Timer | None = None
 
     @property
     def task_id(self) -> str:
@@ -53,16 +58,14 @@ class TaskContext:
 
     def progress(self, percent: float, message: str = "", *, step: str | None = None) -> None:
         """Report 0-100 percent; it never falls within an attempt. TaskCancelled when the task should stop."""
-        bounded = min(100.0, max(self._progress.percent, float(percent)))
-        self._report(replace(self._progress, percent=bounded, message=message, step=step or self._progress.step))
+        with self._lock:
+            self._report(replace(self._progress, percent=percent, message=message, step=step or self._progress.step))
 
     def step(self, name: str, done: int, total: int, message: str = "") -> None:
         """Report the named step, with ``done`` of ``total`` steps behind it."""
         percent = 100.0 * done / total if total else 0.0
-        reached = max(self._progress.percent, min(100.0, percent))
-        self._report(
-            Progress(percent=reached, step=name, completed_steps=done, total_steps=total, message=message), at_once=True
-        )
+        with self._lock:
+            self._report(Progress(percent=percent, step=name, completed_steps=done, total_steps=total, message=message))
 
     def cancelled(self) -> bool:
         """Tell whether to stop: cancelled, taken over by another worker, or past the media time limit."""
@@ -73,7 +76,8 @@ class TaskContext:
             return self._stop
         self._asked_at = now
         self.flush()
-        self._stop = self._stop or self.store.cancel_asked(self.record.id, self.token)
+        store = self.store
+        self._stop = self._stop or self._told(lambda: store.cancel_asked(self.record.id, self.token), otherwise=False)
         return self._stop
 
     def check(self) -> None:
@@ -89,23 +93,44 @@ class TaskContext:
     def flush(self) -> None:
         """Write the newest progress if it is not written yet."""
         with self._lock:
+            if self._later is not None:
+                self._later.cancel()
+                self._later = None
             if self._unsent:
                 self._send()
 
-    def _report(self, progress: Progress, *, at_once: bool = False) -> None:
-        with self._lock:
-            self._progress = progress
-            self._unsent = True
-            if at_once or self.clock.monotonic_s() - self._sent_at >= PROGRESS_INTERVAL_S:
-                self._send()
+    def _report(self, progress: Progress) -> None:
+        reached = min(100.0, max(self._progress.percent, float(progress.percent)))
+        self._progress = replace(progress, percent=reached)
+        self._unsent = True
+        wait_s = PROGRESS_INTERVAL_S - (self.clock.monotonic_s() - self._sent_at)
+        if wait_s <= 0:
+            self._send()
+        elif self._later is None and self.store is not None:
+            # nothing may be reported for a long time after this, and a reader is to see where the task stands
+            self._later = threading.Timer(wait_s, self.flush)
+            self._later.daemon = True
+            self._later.start()
         if self._stop:
             raise TaskCancelled("the task was cancelled")
 
     def _send(self) -> None:
         self._sent_at = self.clock.monotonic_s()
         self._unsent = False
-        if self.store is not None and self.store.progress(self.record.id, self.token, self._progress) != "ok":
-            self._stop = True
+        store = self.store
+        if store is not None:
+            told = self._told(lambda: store.progress(self.record.id, self.token, self._progress), otherwise="ok")
+            self._stop = self._stop or told != "ok"
+
+    def _told(self, ask: Callable[[], T], *, otherwise: T) -> T:
+        """Ask the store; while it is away the work goes on, since its end can wait for the store's return."""
+        try:
+            return ask()
+        except Exception as error:
+            if failures.classify(error) is not ErrorClass.NETWORK:
+                raise
+            self.log.warning("the store does not answer; the work goes on", extra={"why": str(error)})
+            return otherwise
 
 
 def detached(task_type: str, **about: Any) -> TaskContext:

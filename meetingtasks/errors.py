@@ -100,6 +100,12 @@ class InvalidPayload(BusinessError):
     code = "invalid_payload"
 
 
+class InvalidResult(BusinessError):
+    """What a task returned cannot be kept as JSON."""
+
+    code = "invalid_result"
+
+
 class PayloadTooLarge(BusinessError):
     """Inline data is above its limit; send a reference instead."""
 

@@ -9,13 +9,17 @@ What happens when the process dies:
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from pydantic import BaseModel
+
 from meetingtasks import failures
 from meetingtasks.clock import SYSTEM, Clock
+from meetingtasks.errors import InvalidResult, PayloadTooLarge
 from meetingtasks.records import TaskRecord
 from meetingtasks.retry import Backoff, GiveUp, RetryAt, RetryBudget, decide
 from meetingtasks.settings import Settings, current
@@ -61,6 +65,19 @@ def values_of(celery_name: str, *, queue: str, kwargs: Any) -> dict[str, Any]:
         "state": TaskState.PENDING.value,
         "payload": kwargs,
     }
+
+
+def plain_result(result: Any, *, limit_bytes: int) -> Any:
+    """Return a task's result as JSON values; InvalidResult or PayloadTooLarge when it cannot be kept so."""
+    plain = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
+    try:
+        size_bytes = len(json.dumps(plain, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidResult(f"the task's result is no JSON: {failures.readable(str(error))}") from error
+    if size_bytes > limit_bytes:
+        message = f"the task's result has {size_bytes} bytes, above {limit_bytes}; store it and return a reference"
+        raise PayloadTooLarge(message, size_bytes=size_bytes, limit_bytes=limit_bytes)
+    return plain
 
 
 def after_failure(

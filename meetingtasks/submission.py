@@ -16,7 +16,7 @@ from meetingtasks.errors import BusinessError, InvalidPayload
 from meetingtasks.payloads.border import validate
 from meetingtasks.payloads.custom import CustomPayload
 from meetingtasks.requests import TaskRequest
-from meetingtasks.routing import ServiceRoute, broker_number, check_queue
+from meetingtasks.routing import ServiceRoute, broker_number, check_queue, from_broker_number
 from meetingtasks.states import Priority, TaskState
 from meetingtasks.task_types import ALIAS_DEFAULTS, QUEUES
 
@@ -52,6 +52,30 @@ class Submission:
     def state(self) -> TaskState:
         """The state in which the task is accepted."""
         return TaskState(self.values["state"])
+
+
+def celery_wishes(options: dict[str, Any], *, broker_url: str, clock: Clock = SYSTEM) -> dict[str, Any]:
+    """Take what Celery's options say about a request out of them: queue, priority, eta, countdown and expires."""
+    now = to_datetime(clock.now_ms())
+    wishes: dict[str, Any] = {}
+    queue, number = options.pop("queue", None), options.pop("priority", None)
+    eta, countdown, expires = (options.pop(name, None) for name in ("eta", "countdown", "expires"))
+    if queue is not None:
+        wishes["queue"] = getattr(queue, "name", queue)
+    if number is not None:
+        wishes["priority"] = from_broker_number(number, broker_url).value
+    if countdown:
+        eta = now + timedelta(seconds=countdown)
+    if eta is not None:
+        wishes["eta"] = _aware(eta)
+    if expires is not None:
+        wishes["expires_at"] = now + timedelta(seconds=expires) if isinstance(expires, int | float) else _aware(expires)
+    return wishes
+
+
+def _aware(moment: Any) -> Any:
+    """Read a time without zone as UTC, as Celery does."""
+    return moment.replace(tzinfo=UTC) if isinstance(moment, datetime) and moment.tzinfo is None else moment
 
 
 def build_request(fields: Mapping[str, Any]) -> TaskRequest:

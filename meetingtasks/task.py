@@ -20,12 +20,14 @@ from meetingtasks.app import create_app, declare_queue, has_companion
 from meetingtasks.backend import TaskStoreBackend
 from meetingtasks.catalogue import TaskType
 from meetingtasks.context import TaskContext, detached
-from meetingtasks.errors import InvalidPayload, TaskConflict
+from meetingtasks.errors import InvalidPayload, TaskCancelled, TaskConflict
+from meetingtasks.failures import classify, readable
 from meetingtasks.payloads.border import validate
 from meetingtasks.retry import GiveUp
-from meetingtasks.settings import Settings
+from meetingtasks.settings import Settings, current
+from meetingtasks.states import ErrorClass
 from meetingtasks.store.tasks import Refused
-from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, Submission, build_request, prepare
+from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, Submission, build_request, celery_wishes, prepare
 from meetingtasks.task_types import CATALOGUE
 
 P = ParamSpec("P")
@@ -84,7 +86,11 @@ class ServiceTask(Task):  # type: ignore[type-arg]
             return self.handler(payload, detached(self.task_type.name))
         keywords = _keywords(self.name, args, kwargs)
         store = self._store().store
-        started = lifecycle.start(store, request, keywords)
+        try:
+            started = lifecycle.start(store, request, keywords)
+        except Exception as error:
+            # without the store nobody knows whether it may run: it waits where it came from
+            raise _handed_back(error) from error
         if isinstance(started, Refused):
             self._settle_refused(started)
             raise Ignore(f"not run: {started.why}")
@@ -92,13 +98,14 @@ class ServiceTask(Task):  # type: ignore[type-arg]
         context = TaskContext(record=started.record, token=started.token, store=store)
         try:
             result = self.handler(validate(self.task_type.payload, keywords), context)
-            context.flush()
+            return lifecycle.plain_result(result, limit_bytes=current().inline_result_limit_bytes)
         except (Ignore, Reject, Retry):
             raise
         except Exception as error:
             self._after_failure(error, context)
             raise
-        return result.model_dump(mode="json") if isinstance(result, BaseModel) else result
+        finally:
+            context.flush()
 
     def submit(self, about: Mapping[str, Any], /, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
         """Submit with fields of ``TaskRequest`` beside the payload."""
@@ -128,10 +135,21 @@ class ServiceTask(Task):  # type: ignore[type-arg]
         given = {"producer": producer, "link": link, "link_error": link_error, "shadow": shadow}
         if options.get("retries"):
             return self._send_retry(args, kwargs, task_id=task_id, **given, **options)
-        brought = dict((options.pop("headers", None) or {}).pop(RECORD_HEADER, None) or {})
+        headers = dict(options.pop("headers", None) or {})
+        brought = headers.pop(RECORD_HEADER, None) or {}
         about = {name: brought[name] for name in brought.keys() & _ABOUT}
-        submission = self.prepared(_keywords(self.name, args, kwargs), {**about, "task_id": task_id})
-        return self.send(submission, **{k: v for k, v in given.items() if v is not None}, **options)
+        wishes = celery_wishes(options, broker_url=self.app.conf.broker_url)
+        submission = self.prepared(_keywords(self.name, args, kwargs), {**about, **wishes, "task_id": task_id})
+        headers |= submission.options["headers"]
+        try:
+            return self.send(
+                submission, headers=headers, **{k: v for k, v in given.items() if v is not None}, **options
+            )
+        except TaskConflict:
+            if options.get("parent_id") is None:
+                raise
+            # the step before it ran twice, because its worker died after it had sent this one
+            return self.AsyncResult(submission.task_id)
 
     def _send_retry(self, args: Any, kwargs: Any, **options: Any) -> AsyncResult[Any]:
         return super().apply_async(args, kwargs, **options)
@@ -140,9 +158,15 @@ class ServiceTask(Task):  # type: ignore[type-arg]
         verdict = lifecycle.after_failure(error, context.record)
         if isinstance(verdict, GiveUp):
             return
+        try:
+            stopped = self._store().store.cancel_asked(context.task_id, context.token)
+        except Exception as away:
+            raise _handed_back(away) from away
+        if stopped:
+            raise TaskCancelled("the task was cancelled") from error
         context.log.warning("the attempt failed and is retried", extra={"delay_s": verdict.delay_s, "why": str(error)})
         retries = context.record.retries + 1
-        why = f"{type(error).__name__}: {error}"[:500]
+        why = readable(f"{type(error).__name__}: {error}"[:500])
         headers: Any = {k: v for k, v in (self.request.headers or {}).items() if k != RECORD_HEADER}
         headers[RETRY_HEADER] = {"why": why, "token": context.token}
         try:
@@ -167,6 +191,11 @@ class ServiceTask(Task):  # type: ignore[type-arg]
 
     def _store(self) -> TaskStoreBackend:
         return cast("TaskStoreBackend", self.backend)
+
+
+def _handed_back(error: Exception) -> Exception:
+    """Return what puts the message back while the store is away; any other error as it is."""
+    return Reject(str(error), requeue=True) if classify(error) is ErrorClass.NETWORK else error
 
 
 def send(

@@ -36,8 +36,6 @@ def custom_task_type_1(payload: CustomPayload, ctx: TaskContext) -> Any:
         raise BusinessError(f"cannot open {os.fsdecode(b'call-' + bytes([255]))}", file=Path("x"))
     if wanted.get("fails") == "network":
         raise NetworkError("连接被对方重置" * 50, retry_after_s=wanted.get("wish_s"))
-    if wanted.get("fails") == "exit":
-        raise SystemExit(3)
     return RESULTS[wanted.get("result", "nothing")]
 
 
