@@ -108,7 +108,7 @@ _CELERY: Final = {
     "succeeded": "the task's function returned",
     "retry": "the task is to be retried",
     "raised": "the task's function raised",
-    "ignored": "the message was not run",
+    "ignored": "the attempt ended without a result",
     "rejected": "the message was rejected",
     "INTERNAL": "the worker itself failed around the task",
 }

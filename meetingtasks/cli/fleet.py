@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from meetingtasks import settings as settings_module
 from meetingtasks.cli import server_file
 from meetingtasks.cli.command import Common
+from meetingtasks.clock import SYSTEM
 from meetingtasks.dispatcher import TaskDispatcher
-from meetingtasks.errors import BrokerUnavailable
+from meetingtasks.errors import BrokerUnavailable, MeetingTasksError
 from meetingtasks.logs import mask
 from meetingtasks.records import TaskRecord
 from meetingtasks.settings import Settings
@@ -24,6 +25,7 @@ Result = TypeVar("Result")
 
 #: a dead broker is reported within five seconds, the start of Python included
 ANSWER_WITHIN_S: Final = 3.0
+READY_WITHIN_S: Final = 120.0
 _WAYS_OUT: Final = "start one with `meetingtasks up`, or name yours with --broker-url or MT_BROKER_URL"
 
 
@@ -61,6 +63,23 @@ def open_fleet(common: Common) -> Iterator[Fleet]:
         yield Fleet(dispatcher, RunStore(dispatcher.store.client, record_ttl_s=settings.record_ttl_s))
     finally:
         dispatcher.stop()
+
+
+def wait_until_ready(
+    dispatcher: TaskDispatcher, count: int, *, alive: Callable[[], bool], within_s: float = READY_WITHIN_S
+) -> list[str]:
+    """Return the names of the workers once ``count`` of them answer.
+
+    MeetingTasksError when they do not in time, or when ``alive()`` says that none will.
+    """
+    deadline_s = SYSTEM.monotonic_s() + within_s
+    answered: set[str] = set()
+    while len(answered) < count:
+        if not alive() or SYSTEM.monotonic_s() > deadline_s:
+            raise MeetingTasksError(f"only {len(answered)} of {count} workers answered", code="workers_not_ready")
+        replies = dispatcher.app.control.ping(timeout=0.5)
+        answered |= {name for reply in replies or [] for name in reply}
+    return sorted(answered)
 
 
 def _connect(settings: Settings) -> TaskDispatcher:

@@ -31,7 +31,7 @@ class Snapshot:
         words = [self.record.state.value, f"{self.percent:.0f}%"]
         if self.record.state.is_final:
             words = words[:1]
-        elif progress.step:
+        elif progress.step and not progress.message.startswith(progress.step):
             words.append(progress.step)
         told = progress.message if not self.record.state.is_final else ""
         if self.record.error is not None and self.record.state.is_final:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from meetingtasks.cli import output, views
 from meetingtasks.cli.following import Snapshot
 from meetingtasks.store.runs import RunRecord, Stage
 
-Show = Callable[[Snapshot], None]
 _BAR_CELLS = 24
 
 
+class View(Protocol):
+    """Somewhere to show a task's way."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show what is known now."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        ...
+
+
 @contextmanager
-def live_view() -> Iterator[Show]:
-    """Give a function that shows snapshots as they come."""
+def live_view() -> Iterator[View]:
+    """Give the view that suits standard error."""
     if sys.stderr.isatty() and not output.console(sys.stderr).is_dumb_terminal:
-        with _screen() as show:
-            yield show
+        with _screen() as screen:
+            yield screen
     else:
         yield PlainLines()
 
@@ -31,7 +42,7 @@ class PlainLines:
     def __init__(self) -> None:
         self._told: tuple[object, ...] = ()
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Print a line when there is something new."""
         record = snapshot.record
         telling = (record.state, record.progress.step, record.attempt, snapshot.percent // 10)
@@ -39,13 +50,32 @@ class PlainLines:
             self._told = telling
             output.note(snapshot.sentence)
 
+    def say(self, text: str) -> None:
+        """Print a line."""
+        output.note(text)
+
+
+class Screen:
+    """A picture at the lower end of the terminal, and lines that scroll away above it."""
+
+    def __init__(self, live: Any) -> None:
+        self._live = live
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the picture anew."""
+        self._live.update(picture(snapshot))
+
+    def say(self, text: str) -> None:
+        """Print a line above the picture."""
+        self._live.console.print(output.cell(text))
+
 
 @contextmanager
-def _screen() -> Iterator[Show]:
+def _screen() -> Iterator[Screen]:
     from rich.live import Live  # noqa: PLC0415 - 60 ms that only a terminal pays
 
     with Live(console=output.console(sys.stderr), refresh_per_second=8, transient=False) as live:
-        yield lambda snapshot: live.update(picture(snapshot))
+        yield Screen(live)
 
 
 def picture(snapshot: Snapshot) -> Any:

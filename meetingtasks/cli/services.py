@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
+from collections.abc import Mapping
 from typing import Final
 
 import click
 
+from meetingtasks.processes import Program
 from meetingtasks.settings import Settings
 from meetingtasks.task_types import CATALOGUE
 
@@ -58,6 +61,17 @@ def concurrency(service: str, settings: Settings, *, cores: int | None = None) -
         return settings.concurrency
     count = cores or available_cores()
     return count if service in COMPUTING else min(MOST_WAITING, WAITING_PER_CORE * count)
+
+
+def worker_program(
+    service: str, broker_url: str, *options: str, environment: Mapping[str, str] | None = None
+) -> Program:
+    """Return the worker of a service as a program of a process group, named as the service."""
+    return Program(
+        name=service,
+        command=(sys.executable, "-m", "meetingtasks.cli", "worker", service, "--name", service, *options),
+        environment={"MT_BROKER_URL": broker_url, **(environment or {})},
+    )
 
 
 def available_cores() -> int:

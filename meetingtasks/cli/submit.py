@@ -79,9 +79,9 @@ def _accepted(task_id: str, state: str, *, as_json: bool) -> None:
 def _wait(fleet: Fleet, task_id: str, wait_s: float) -> Snapshot:
     output.note(f"submitted {task_id}")
     last: Snapshot | None = None
-    with live_view() as show:
+    with live_view() as view:
         for last in follow(fleet, task_id, timeout_s=wait_s):
-            show(last)
+            view.show(last)
     assert last is not None  # noqa: S101 - follow() yields at least once or raises
     return last
 

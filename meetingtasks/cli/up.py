@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,17 +14,15 @@ import click
 from meetingtasks import settings as settings_module
 from meetingtasks.cli import output, services
 from meetingtasks.cli.command import Command, json_option
+from meetingtasks.cli.fleet import wait_until_ready
 from meetingtasks.cli.server_file import ServerFile
 from meetingtasks.cli.server_guard import ServerGuard
-from meetingtasks.clock import SYSTEM
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.embedded import EmbeddedServer
-from meetingtasks.errors import MeetingTasksError
-from meetingtasks.processes import ProcessGroup, Program
+from meetingtasks.processes import ProcessGroup
 
 #: what the server keeps survives a restart
 SERVER_DIRECTORY: Final = Path("var/server")
-READY_WITHIN_S: Final = 120.0
 
 
 @click.command(
@@ -55,57 +53,29 @@ def up(*, names: str | None, concurrency: int | None, port: int | None, as_json:
     settings_module.load()  # wrong settings are told once here, not by every worker
     with ServerFile() as note, EmbeddedServer(SERVER_DIRECTORY, port=port) as server, ServerGuard(server):
         note.write(server.url)
-        programs = worker_programs(wanted, server.url, concurrency=concurrency)
+        extra = () if concurrency is None else ("--concurrency", str(concurrency))
+        programs = [services.worker_program(name, server.url, *extra) for name in wanted]
         group = ProcessGroup(programs, stream=sys.stderr if as_json else sys.stdout)
-        teller = threading.Thread(
-            target=_tell_when_ready, args=(group, wanted, server.url), kwargs={"as_json": as_json}, daemon=True
-        )
-        teller.start()
+        ended = threading.Event()
+        arguments = (group, ended, wanted, server.url)
+        threading.Thread(target=_tell_when_ready, args=arguments, kwargs={"as_json": as_json}, daemon=True).start()
         code = group.run()
+        ended.set()
     output.note("everything is stopped; data and results stay in var/")
     if code:
         raise click.exceptions.Exit(code)
 
 
-def worker_programs(
-    wanted: Sequence[str],
-    broker_url: str,
-    *,
-    concurrency: int | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> list[Program]:
-    """Return one worker per service, each named as its service."""
-    extra = () if concurrency is None else ("--concurrency", str(concurrency))
-    return [
-        Program(
-            name=service,
-            command=(sys.executable, "-m", "meetingtasks.cli", "worker", service, "--name", service, *extra),
-            environment={"MT_BROKER_URL": broker_url, **(environment or {})},
-        )
-        for service in wanted
-    ]
-
-
-def wait_until_ready(dispatcher: TaskDispatcher, count: int, *, within_s: float = READY_WITHIN_S) -> list[str]:
-    """Return the names of the workers once ``count`` of them answer; MeetingTasksError when they do not."""
-    deadline_s = SYSTEM.monotonic_s() + within_s
-    answered: set[str] = set()
-    while len(answered) < count:
-        if SYSTEM.monotonic_s() > deadline_s:
-            raise MeetingTasksError(
-                f"only {len(answered)} of {count} workers answered within {within_s:g} s", code="workers_not_ready"
-            )
-        replies = dispatcher.app.control.ping(timeout=0.5)
-        answered |= {name for reply in replies or [] for name in reply}
-    return sorted(answered)
-
-
-def _tell_when_ready(group: ProcessGroup, wanted: Sequence[str], url: str, *, as_json: bool) -> None:
-    with suppress(BrokenPipeError), TaskDispatcher(url) as dispatcher:  # nobody reads any more: the fleet goes on
+def _tell_when_ready(
+    group: ProcessGroup, ended: threading.Event, wanted: Sequence[str], url: str, *, as_json: bool
+) -> None:
+    with suppress(BrokenPipeError):  # nobody reads any more: the fleet goes on
         try:
-            wait_until_ready(dispatcher, len(wanted))
-        except MeetingTasksError as error:
-            output.note(f"error: {error.message}; the lines above say why")
+            with TaskDispatcher(url) as dispatcher:
+                wait_until_ready(dispatcher, len(wanted), alive=lambda: not ended.is_set())
+        except Exception as error:  # noqa: BLE001 - told below; the fleet does not depend on this thread
+            if not ended.is_set():
+                output.note(f"error: {error}; the lines above say why")
             return
         if as_json:
             output.document({"state": "ready", "broker_url": url, "services": list(wanted), "pids": group.pids()})

@@ -31,10 +31,10 @@ def watch(*, task_id: str, timeout_s: float | None, common: Common) -> None:
     Exits with 0 when it completes and with 1 when it ends otherwise. Progress goes to standard error; Ctrl-C ends the
     watching only.
     """
-    with open_fleet(common) as fleet, live_view() as show:
+    with open_fleet(common) as fleet, live_view() as view:
         last: Snapshot | None = None
         for last in follow(fleet, task_id, timeout_s=timeout_s):
-            show(last)
+            view.show(last)
     assert last is not None  # noqa: S101 - follow() yields at least once or raises
     end(last, as_json=common.as_json)
 

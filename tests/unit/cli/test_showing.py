@@ -47,6 +47,7 @@ def test_a_table_in_a_pipe_has_one_line_per_row_and_no_markup(capsys: pytest.Cap
     [
         (a_record(TaskState.PENDING), 0, "pending 0%"),
         (a_record(progress=Progress(percent=40, step="split", message="3 of 9")), 45.4, "running 45% split 3 of 9"),
+        (a_record(progress=Progress(percent=40, step="split", message="split 3/9")), 40, "running 40% split 3/9"),
         (a_record(TaskState.COMPLETED, progress=Progress(percent=100, message="x")), 100, "completed"),
         (
             a_record(TaskState.FAILED, error=TaskError(code="refused", error_class="business", message="no")),
@@ -60,9 +61,9 @@ def test_a_moment_is_told_in_one_line(record: TaskRecord, percent: float, senten
 
 
 def test_plain_progress_says_only_what_is_new(capsys: pytest.CaptureFixture[str]) -> None:
-    show = PlainLines()
+    lines = PlainLines()
     for percent in (0, 1, 2, 9.9, 10, 19, 25):
-        show(Snapshot(record=a_record(), run=None, percent=percent))
+        lines.show(Snapshot(record=a_record(), run=None, percent=percent))
     assert capsys.readouterr().err.splitlines() == ["running 0%", "running 10%", "running 25%"]
 
 
