@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import av
 import av.error
 import numpy as np
-from av import AudioFrame, AudioResampler
 
 from workers.engines.errors import InvalidInput
 from workers.engines.media.files import replacing, sha256_of
 from workers.engines.media.guard import CancelPoll, border, named
 from workers.engines.media.limits import DEFAULT_LIMITS, Limits, PcmLayout
 from workers.engines.media.probe import describe
+from workers.engines.media.resample import LAYOUTS, can_be_resampled, resampled, shape_of
 from workers.engines.media.source import Source, open_source
 from workers.engines.media.timeline import Timeline
 from workers.engines.media.wav import WavWriter, claimed_wav_ms
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
+    from av import AudioFrame
     from av.audio.stream import AudioStream
     from numpy.typing import NDArray
 
@@ -41,7 +42,6 @@ BLOCK_S = 0.5
 _SEEKABLE = ("wav", "flac", "mov", "matroska", "ogg")
 # Codecs that build on earlier packets need a run-up after a seek (Opus asks for 80 ms, AAC for two frames).
 _RUN_UP_S = 1.0
-_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def decode_to_wav(
 def _check_options(rate: int, channels: int, start_ms: int, end_ms: int | None) -> None:
     if not 1_000 <= rate <= 384_000:  # noqa: PLR2004 - Hz
         raise InvalidInput(f"sample rate {rate} Hz is outside 1000..384000", code="options_invalid")
-    if channels not in _LAYOUTS:
+    if channels not in LAYOUTS:
         raise InvalidInput(f"{channels} output channels: 1 or 2 can be made", code="options_invalid")
     if start_ms < 0 or (end_ms is not None and end_ms <= start_ms):
         raise InvalidInput(f"no time between {start_ms} ms and {end_ms} ms", code="options_invalid")
@@ -183,7 +183,7 @@ def _stream(
         with border(path, "decoding"):
             _seek(source, track, origin_s + wanted.start_ms / 1000)
             frames = _frames(source, track, timeline, poll)
-            samples = _resampled(frames, wanted.rate, wanted.channels)
+            samples = resampled(frames, wanted.rate, wanted.channels)
             yield from _regrouped(_cut(samples, timeline, wanted), round(wanted.rate * BLOCK_S))
             timeline.flush()
 
@@ -231,48 +231,14 @@ def _frames(source: Source, track: AudioStream, timeline: Timeline, poll: Cancel
             timeline.damage()
             continue
         for frame in decoded:
-            shape = _shape(frame)
+            shape = shape_of(frame)
             if shape not in usable:
-                usable[shape] = _can_be_resampled(frame)
+                usable[shape] = can_be_resampled(frame)
             if usable[shape]:
                 yield from timeline.place(frame, may_be_nan=may_be_nan)
             else:
                 timeline.damage()
     timeline.finish(_claimed_s(source, track))
-
-
-def _shape(frame: AudioFrame) -> tuple[str, str, int]:
-    return (frame.format.name, frame.layout.name, frame.sample_rate)
-
-
-def _can_be_resampled(frame: AudioFrame) -> bool:
-    """Try it: a decoder fed with rubbish gives frames of channel layouts that do not exist."""
-    sample = AudioFrame(frame.format.name, frame.layout.name, 1)
-    sample.sample_rate = frame.sample_rate
-    try:
-        AudioResampler(format="s16", layout="mono", rate=16_000).resample(sample)
-    except (av.error.FFmpegError, ValueError):
-        return False
-    return True
-
-
-def _resampled(frames: Iterator[AudioFrame], rate: int, channels: int) -> Iterator[NDArray[np.int16]]:
-    """Interleaved int16 samples, shape ``(n, channels)``; a change of rate or layout within the file is followed."""
-    resampler, shape = None, None
-    for frame in frames:
-        new_shape = _shape(frame)
-        if resampler is None or new_shape != shape:
-            if resampler is not None:
-                yield from _arrays(resampler, None, channels)
-            resampler, shape = AudioResampler(format="s16", layout=_LAYOUTS[channels], rate=rate), new_shape
-        yield from _arrays(resampler, frame, channels)
-    if resampler is not None:
-        yield from _arrays(resampler, None, channels)
-
-
-def _arrays(resampler: AudioResampler, frame: AudioFrame | None, channels: int) -> Iterator[NDArray[np.int16]]:
-    for resampled in resampler.resample(frame):
-        yield resampled.to_ndarray().reshape(-1, channels).astype(np.int16, copy=False)
 
 
 def _cut(samples: Iterator[NDArray[np.int16]], timeline: Timeline, wanted: _Wanted) -> Iterator[NDArray[np.int16]]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from workers.engines.errors import InvalidInput
+from workers.engines.media.loudness import LOUDNESS
 from workers.engines.media.operations import chain_of
 from workers.engines.media.picture_filter import Filter
 from workers.engines.media.profile import audio_bitrate, audio_rate, encoder_of, profile_of, video_options
@@ -48,13 +49,14 @@ class Plan:
     video: VideoPlan | None
     audio: AudioPlan | None
     filters: tuple[Filter, ...] = ()
+    loudness: bool = False
 
 
 def plan_of(name: str, info: MediaInfo, wanted: Wanted, limits: Limits) -> Plan:
     """Settle ``wanted`` for the file ``name``; raises ``InvalidInput`` or ``NotConfigured`` before any work is done."""
     profile = profile_of(wanted.format)
     _check_ranges(wanted)
-    filters = chain_of(wanted.filters)
+    filters = chain_of([word for word in wanted.filters if word != LOUDNESS])
     video = None
     if profile.video and wanted.video_codec != "none":
         if not info.has_video:
@@ -67,9 +69,11 @@ def plan_of(name: str, info: MediaInfo, wanted: Wanted, limits: Limits) -> Plan:
         audio = _audio(profile, info.audio[0], wanted, sound_alone=video is None)
     if video is None and audio is None:
         raise InvalidInput("neither pictures nor sound are wanted: nothing to make", code="options_invalid")
+    if LOUDNESS in wanted.filters and audio is None:
+        raise InvalidInput(f"{name}: {LOUDNESS} was asked for, and no sound is to be made")
     if video is not None and wanted.frame_rate is not None:
         filters = (*filters, Filter("fps", f"fps={Fraction(wanted.frame_rate).limit_denominator(1001)}"))
-    return Plan(profile.muxer, video, audio, filters if video is not None else ())
+    return Plan(profile.muxer, video, audio, filters if video is not None else (), LOUDNESS in wanted.filters)
 
 
 def _check_ranges(wanted: Wanted) -> None:

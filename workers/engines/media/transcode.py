@@ -13,6 +13,7 @@ from workers.engines.media.decode import open_audio
 from workers.engines.media.files import replacing
 from workers.engines.media.guard import CancelPoll, named
 from workers.engines.media.limits import DEFAULT_LIMITS, Limits
+from workers.engines.media.loudness import evened
 from workers.engines.media.picture_filter import TICKS, filtered
 from workers.engines.media.plan import Plan, Wanted, plan_of
 from workers.engines.media.probe import probe
@@ -24,6 +25,9 @@ from workers.engines.media.writer import writing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from workers.engines.media.info import Gap, MediaInfo
     from workers.engines.media.writer import MediaWriter
@@ -52,8 +56,9 @@ def transcode(
     ``format``: mp4, mov, mkv, webm, or for the sound alone m4a, mp3, ogg, opus, flac, wav. ``width`` and ``height`` in
     pixels (made even; one given: the other follows). Codecs by FFmpeg's name or the common one (``h264``), ``none``
     leaves the track out, ``None`` takes the usual one. ``quality``: low, medium, high; ``bitrate`` in bit/s replaces
-    it, for the pictures or, in a sound format, the sound. ``frame_rate`` makes it constant. ``filters``: see
-    ``operations``. Tracks of the source beyond the first picture and the first sound track are left out.
+    it, for the pictures or, in a sound format, the sound. ``frame_rate`` makes it constant. ``filters``: the words of
+    ``operations``, and ``loudness`` for the sound. Tracks of the source beyond the first picture and the first sound
+    track are left out.
 
     ``progress`` gets rising fractions up to 1.0, by the time of the pictures (or the sound). On any failure nothing is
     left behind. Raises ``InvalidInput``, ``NotConfigured``, ``OutOfResource``, ``Cancelled``.
@@ -144,14 +149,17 @@ def _sounds(plan: Plan, common: _Common, writer: MediaWriter) -> Iterator[Piece]
     if plan.audio is None:
         return
     rate, samples = plan.audio.sample_rate, 0
-    for block in open_audio(
+    blocks: Iterator[NDArray[np.int16]] = open_audio(
         common.path,
         rate=rate,
         channels=plan.audio.channels,
         limits=common.limits,
         cancelled=common.cancelled,
         on_gap=common.on_gap,
-    ):
+    )
+    if plan.loudness:
+        blocks = evened(blocks, rate=rate, channels=plan.audio.channels)
+    for block in blocks:
         yield samples / rate, functools.partial(writer.write_sound, block)
         samples += len(block)
 

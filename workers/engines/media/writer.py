@@ -13,6 +13,7 @@ from av import AudioFrame
 
 from workers.engines.errors import InvalidInput
 from workers.engines.media.picture_filter import TICKS
+from workers.engines.media.resample import LAYOUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
-_LAYOUTS = {1: "mono", 2: "stereo"}
 # The file's size is asked for after so many writes: often enough to stop early, seldom enough to cost nothing.
 _WRITES_BETWEEN_CHECKS = 100
 
@@ -90,7 +90,7 @@ class MediaWriter:
         if self._audio is None or self._audio_plan is None:
             raise AssertionError("this file has no sound track")
         frame = AudioFrame.from_ndarray(
-            np.ascontiguousarray(block).reshape(1, -1), "s16", _LAYOUTS[self._audio_plan.channels]
+            np.ascontiguousarray(block).reshape(1, -1), "s16", LAYOUTS[self._audio_plan.channels]
         )
         frame.sample_rate = self._audio_plan.sample_rate
         frame.pts, frame.time_base = self._samples, Fraction(1, self._audio_plan.sample_rate)
@@ -142,7 +142,7 @@ def _add_video(container: OutputContainer, plan: VideoPlan) -> VideoStream:
 
 
 def _add_audio(container: OutputContainer, plan: AudioPlan) -> AudioStream:
-    layout = _LAYOUTS[plan.channels]
+    layout = LAYOUTS[plan.channels]
     stream = cast("AudioStream", container.add_stream(plan.codec, rate=plan.sample_rate, layout=layout))
     if plan.bitrate is not None:
         stream.bit_rate = plan.bitrate

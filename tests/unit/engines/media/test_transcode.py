@@ -260,3 +260,21 @@ def test_output_names_mean_nothing_to_ffmpeg(tmp_path: Path, video: Path, monkey
     for name in ("-y", "%03d.mp4", "a\nb", "http:/x.mp4", "🎬" * 60):
         assert transcode(video, Path(name), audio_codec="none").has_video
         assert probe(Path(name)).has_video
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_quiet_sound_is_made_as_loud_as_loud_sound(tmp_path: Path, channels: int) -> None:
+    levels = []
+    for level in (0.02, 0.5):
+        samples = np.repeat(tone(8, level=level, rate=48_000), channels)
+        path = write_wav(tmp_path / "s.wav", samples, rate=48_000, channels=channels)
+        transcode(path, tmp_path / "out.wav", format="wav", filters=["loudness"])
+        made = sound_of(tmp_path / "out.wav", rate=48_000)
+        assert len(made) == 8 * 48_000
+        levels.append(float(np.sqrt(np.mean(made[3 * 48_000 :].astype(float) ** 2))))
+    assert levels[0] == pytest.approx(levels[1], rel=0.2)
+
+
+def test_loudness_needs_sound(tmp_path: Path, video: Path) -> None:
+    with pytest.raises(InvalidInput, match="no sound is to be made"):
+        transcode(video, tmp_path / "out", filters=["loudness"], audio_codec="none")
