@@ -81,7 +81,7 @@ class QueueManager:
         self.task_type = task_type or (PROCESS_RECORDING if queue_name in QUEUES else queue_name)
         self._app, self._store = self.dispatcher.app, self.dispatcher.store
         declare_queue(self._app, queue_name)
-        self.deliveries = Deliveries(self._app, self._store, queue_name, lease_s=visibility_timeout_s, occasional=True)
+        self.deliveries = Deliveries(self._app, self._store, queue_name, lease_s=visibility_timeout_s)
         self._held: dict[str, Delivery] = {}
 
     def close(self) -> None:

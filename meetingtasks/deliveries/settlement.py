@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -12,13 +11,14 @@ from celery import states as celery_states
 from celery.app.task import Context
 from celery.app.trace import build_tracer
 from celery.exceptions import Ignore, Reject, Retry
-from pydantic import BaseModel
 
 from meetingtasks.backend import TaskStoreBackend
 from meetingtasks.catalogue import TaskType
 from meetingtasks.deliveries.delivery import Delivery
 from meetingtasks.errors import BusinessError
+from meetingtasks.lifecycle import plain_result
 from meetingtasks.payloads.custom import CustomPayload
+from meetingtasks.settings import current
 from meetingtasks.states import TaskState
 from meetingtasks.task import ServiceTask
 from meetingtasks.task_types import CATALOGUE
@@ -38,8 +38,8 @@ class SettledTask(ServiceTask):
         request: Any = self.request
         delivery: Delivery = request.mt_delivery
         request.mt_token = delivery.context.token  # the end is stored under it
+        delivery.context.flush()
         if request.mt_error is None:
-            delivery.context.flush()
             return request.mt_result
         if not isinstance(request.mt_error, Ignore | Reject | Retry):
             self._after_failure(request.mt_error, delivery.context)
@@ -61,7 +61,7 @@ class Settlement:
     def settle(self, delivery: Delivery, *, result: Any = None, error: Exception | None = None) -> bool:
         """Record what an attempt came to; False when its retry could not be sent: then the message must come back."""
         if error is None:
-            result, error = _checked(result)
+            result, error = _plain(result)
         carried = {"mt_delivery": delivery, "mt_result": result, "mt_error": error}
         request = {**delivery.request, **carried}
         tracer = self._tracer(delivery.request["task"])
@@ -100,10 +100,8 @@ def _outcome() -> None:
     """Stand where a task's function stands; `SettledTask` never calls it."""
 
 
-def _checked(result: Any) -> tuple[Any, Exception | None]:
-    value = result.model_dump(mode="json") if isinstance(result, BaseModel) else result
+def _plain(result: Any) -> tuple[Any, Exception | None]:
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as problem:
-        return None, BusinessError(f"the result is not JSON: {problem}", code="invalid_result")
-    return value, None
+        return plain_result(result, limit_bytes=current().inline_result_limit_bytes), None
+    except BusinessError as refused:
+        return None, refused

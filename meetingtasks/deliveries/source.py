@@ -27,8 +27,9 @@ from meetingtasks.deliveries.delivery import Delivery, request_of
 from meetingtasks.deliveries.settlement import Settlement
 from meetingtasks.errors import InvalidPayload
 from meetingtasks.settings import current
-from meetingtasks.states import TaskState
+from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import Refused, TaskStore
+from meetingtasks.submission import task_id_of
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +41,13 @@ UNKNOWN_TYPE_S: Final = 60.0
 #: the server's own time-outs are only exact to a tenth of a second; shorter waits are made here
 SHORTEST_BLOCK_S: Final = 0.1
 SHORTEST_WAIT_S: Final = 0.01
-CLEAR_AT_ONCE: Final = 200
-MOST_LIVE: Final = 1_000_000
 
 
 class Deliveries:
     """The tasks of one queue. Thread-safe.
 
     ``lease_s`` is how long a task stays ours without a renewal. ``accepts`` tells by a task's Celery name whether it
-    can be run here. ``occasional`` is for those who come by rarely and hold nothing in between: they need not give the
-    holders of expired leases time to come back, as those do who were cut off from the server.
+    can be run here.
     """
 
     def __init__(
@@ -60,12 +58,10 @@ class Deliveries:
         *,
         lease_s: float,
         accepts: Callable[[str], bool] | None = None,
-        occasional: bool = False,
     ) -> None:
         self._app = app
         self._store = store
         self._accepts = accepts
-        self._occasional = occasional
         options = LeaseOptions(
             lease_s=lease_s,
             renew_s=lease_s / RENEWALS_PER_LEASE,
@@ -82,8 +78,6 @@ class Deliveries:
     def take(self, timeout_s: float | None, *, stop: threading.Event | None = None) -> Delivery | None:
         """Take the next task, waiting up to ``timeout_s`` (None: for ever) or until ``stop``; None: there was none."""
         until_s = float("inf") if timeout_s is None else SYSTEM.monotonic_s() + timeout_s
-        if self._occasional:
-            self._renew([])  # says that we were here, so that what has expired is taken back at once
         while stop is None or not stop.is_set():
             fetched = self._fetch()
             begun = [delivery for message in fetched.messages if (delivery := self._begin(message)) is not None]
@@ -103,9 +97,8 @@ class Deliveries:
         return scripts.fetch([self.queue.keys], 1, owner, self.queue.options.terms).run(self.queue.client)
 
     def _pause_s(self, wait_ms: int | None) -> float:
-        # Looking twice before a lease runs out shows that somebody is there all the time; see LeaseOptions.terms.
-        longest_s = min(self.queue.options.longest_block_s, self.queue.options.renew_s / 2)
-        return longest_s if wait_ms is None else min(longest_s, max(SHORTEST_WAIT_S, wait_ms / 2000))
+        longest_s = self.queue.options.longest_block_s
+        return longest_s if wait_ms is None else min(longest_s, max(SHORTEST_WAIT_S, wait_ms / 1000))
 
     def _wait(self, seconds: float) -> None:
         if seconds < SHORTEST_BLOCK_S:
@@ -174,6 +167,8 @@ class Deliveries:
         with (self.queue.client if joined else self._store.client).pipeline(transaction=True) as pipe:
             if joined:
                 call.put_on(pipe)
+            else:
+                pipe.script_load(load("finish").source)
             if reason is None:
                 COMPANION.on_expired(pipe, message)
             else:
@@ -240,26 +235,13 @@ class Deliveries:
         return self.queue.size().total_ready
 
     def cancel_all(self, *, reason: str) -> int:
-        """Cancel every task of the queue that waits, also those planned for later; returns how many."""
-        cancelled = self._cancel_planned(reason)
-        while messages := self.queue.fetch(CLEAR_AT_ONCE, consumer=self._consumer):
-            waiting = [message for message in messages if not message.verdict]
-            for message in waiting:
-                task_id = _object(message.payload).get("headers", {}).get("id")
-                standing = self._store.cancel(str(task_id), reason=reason)
-                cancelled += standing in ("cancelled", "unknown")
-            self.queue.ack(waiting)
-            for message in messages:
-                if message.verdict:
-                    self._begin(message)
-        return cancelled
+        """Cancel every task of the queue that waits, also those planned for later; returns how many messages went."""
 
-    def _cancel_planned(self, reason: str) -> int:
-        # their messages stay until they are due; they are refused then
-        ids = self._store.live_ids(MOST_LIVE)
-        later = (TaskState.SCHEDULED, TaskState.RETRYING)
-        found = [r for r in self._store.get_many(ids) if r and r.queue == self.queue.name and r.state in later]
-        return sum(self._store.cancel(record.id, reason=reason) == "cancelled" for record in found)
+        def cancel(message_ids: list[str]) -> None:
+            for message_id in message_ids:
+                self._store.cancel(task_id_of(message_id), reason=reason, only_waiting=True)
+
+        return self.queue.purge(before=cancel)
 
 
 def _object(payload: bytes) -> dict[str, Any]:

@@ -65,7 +65,6 @@ class LocalEventBus:
         self._threads: list[threading.Thread] = []
         self._is_stopping = False
         self._buffered = 0
-        self._unfinished = 0  # calls that are still to be made or to return
         self._emitted = self._processed = self._dropped = self._errors = 0
         self._dropped_unlogged = 0
         self._logged_s = -DROP_LOG_INTERVAL_S
@@ -186,7 +185,6 @@ class LocalEventBus:
     def _accept(self, event: Event, level: int, lanes: list[_Lane]) -> None:
         accepted = _Accepted(event, len(lanes), len(lanes))
         self._buffered += 1
-        self._unfinished += len(lanes)
         for lane in lanes:
             number = next(self._numbers)
             heapq.heappush(lane.waiting, (level, number, accepted))
@@ -211,7 +209,7 @@ class LocalEventBus:
                 self._end(accepted)
 
     def _take(self) -> tuple[_Lane, _Accepted] | None:
-        """Wait for something to do; None when the bus stops and everything is done."""
+        """Wait for something to do; None when the bus stops and nothing is left but what others are at."""
         with self._changed:
             while True:
                 while self._tickets:
@@ -222,8 +220,8 @@ class LocalEventBus:
                     lane.is_busy = True
                     self._begin(accepted)
                     return lane, accepted
-                if self._is_stopping and not self._unfinished:
-                    return None
+                if self._is_stopping:
+                    return None  # a lane that is busy is emptied by the thread that is at it
                 self._changed.wait()
 
     def _begin(self, accepted: _Accepted) -> None:
@@ -233,11 +231,8 @@ class LocalEventBus:
 
     def _end(self, accepted: _Accepted) -> None:
         accepted.unended -= 1
-        self._unfinished -= 1
         if not accepted.unended:
             self._processed += 1
-        if self._is_stopping and not self._unfinished:
-            self._changed.notify_all()
 
     def _call(self, handler: Handler, event: Event) -> bool:
         try:

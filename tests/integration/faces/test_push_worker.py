@@ -33,6 +33,7 @@ class Pipeline:
         self.ran.append(context.task_id)
         for number, stage in enumerate(STAGES[: data.get("stages", 0)]):
             context.step(stage, number, data["stages"], f"正在{stage}...")
+            context.flush()  # these stages are shorter than the pause between two writes
         if context.attempt <= data.get("fail_times", 0):
             raise NetworkError("on purpose")
         if data.get("refuse"):
