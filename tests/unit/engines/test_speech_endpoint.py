@@ -143,3 +143,9 @@ def test_a_cancelled_call_sends_nothing(server: Endpoint) -> None:
     with pytest.raises(Cancelled):
         engine(server).transcribe(MEETING, end_ms=500, cancelled=lambda: True)
     assert server.asked == []
+
+
+def test_an_answer_that_comes_after_cancelling_is_not_used(server: Endpoint) -> None:
+    with pytest.raises(Cancelled):
+        engine(server).transcribe(MEETING, end_ms=500, cancelled=lambda: bool(server.asked))
+    assert len(server.asked) == 1
