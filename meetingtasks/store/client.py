@@ -46,6 +46,7 @@ def _new(url: str, *, as_bytes: bool) -> Client:
         address,
         **network,
         decode_responses=not as_bytes,
+        encoding_errors="backslashreplace",  # half a character in a file's name must not keep a task from ending
         max_connections=MAX_CONNECTIONS,
         socket_connect_timeout=5,
         socket_timeout=10,
