@@ -15,7 +15,10 @@ import annotated_types
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from meetingtasks.catalogue import TaskType
 from meetingtasks.settings import Settings
+from meetingtasks.task_types import CATALOGUE
+from workers import ai, base, custom, media, meeting, signaling, user
 
 REFERENCE: Final = Path(__file__).parent / "reference"
 _KINDS: Final = {
@@ -72,7 +75,68 @@ def _default(value: Any) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"settings.md": settings_page}
+_TYPES_HEAD: Final = """\
+# Task types
+
+Every type that may be submitted, with the queue it goes to by itself, its priority, the seconds an attempt may run
+(an exception, then the end of its process), and its retries after network, transient and resource errors; a business
+error is never retried. A limit with `+ n x media` grows by n seconds for each second of media. A type whose engine is
+*none* is routed and checked, but its tasks fail with `engine_not_configured` in this version. Written by `make docs`
+from `meetingtasks/task_types.py`; `meetingtasks routes` shows the custom routes of a fleet too.
+
+| type | service | queue | priority | limits | retries | engine | also called |
+|---|---|---|---|---|---|---|---|
+"""
+_PIPELINE: Final = "a part of process_recording"  # never submitted by hand
+
+
+def task_types_page() -> str:
+    """Return the page of all task types and their payloads."""
+    types = sorted((t for t in CATALOGUE if t.summary != _PIPELINE), key=lambda t: (t.queue, t.name))
+    rows = "".join(f"{_type_row(task_type)}\n" for task_type in types)
+    return _TYPES_HEAD + rows + "".join(_payload_section(task_type) for task_type in types)
+
+
+def _type_row(task_type: TaskType) -> str:
+    media = f" + {task_type.media_factor} x media" if task_type.media_factor else ""
+    limits = f"{task_type.soft_limit_s} / {task_type.hard_limit_s} s{media}"
+    retries = f"{task_type.retries.network} / {task_type.retries.transient} / {task_type.retries.resource}"
+    names = " ".join(f"`{alias}`" for alias in task_type.aliases)
+    cells = [
+        task_type.service,
+        f"`{task_type.queue}`",
+        task_type.priority.value,
+        limits,
+        retries,
+        _engine(task_type),
+        names,
+    ]
+    return f"| `{task_type.name}` | {' | '.join(cells)} |"
+
+
+def _engine(task_type: TaskType) -> str:
+    apps = (ai.app, media.app, meeting.app, signaling.app, user.app, custom.app)
+    tasks: list[Any] = [app.tasks[task_type.celery_name] for app in apps if task_type.celery_name in app.tasks]
+    return "yes" if any(task.handler is not base._no_engine for task in tasks) else "*none*"  # noqa: SLF001 - asked for
+
+
+def _payload_section(task_type: TaskType) -> str:
+    title = f"\n## {task_type.name}\n\n{task_type.summary}\n"
+    if not task_type.payload.model_fields or "root" in task_type.payload.model_fields:
+        return title
+    fields = "".join(f"{_field_row(name, field)}\n" for name, field in task_type.payload.model_fields.items())
+    return f"{title}\n| field | default | meaning |\n|---|---|---|\n{fields}"
+
+
+def _field_row(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        default = "required"
+    else:
+        default = "none" if field.default in (None, "", [], {}) else f"`{field.get_default(call_default_factory=True)}`"
+    return f"| `{name}` | {default} | {(field.description or '').replace('|', '/')} |"
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {"settings.md": settings_page, "task-types.md": task_types_page}
 
 
 def stale() -> list[str]:
