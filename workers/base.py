@@ -17,6 +17,7 @@ from meetingtasks.states import ErrorClass
 from meetingtasks.task import Service
 from meetingtasks.task_types import CATALOGUE
 from workers.engines import errors
+from workers.engines.http import EndpointFailed
 from workers.engines.storage import Storage
 
 # a worker logs as MT_LOG_LEVEL and MT_LOG_FORMAT say: one line per record, without arguments or secrets
@@ -28,6 +29,7 @@ register(errors.InvalidInput, ErrorClass.BUSINESS)
 register(errors.NotConfigured, ErrorClass.BUSINESS)
 register(errors.OutOfResource, ErrorClass.RESOURCE)
 register(errors.Cancelled, ErrorClass.BUSINESS)
+register(EndpointFailed, ErrorClass.NETWORK)
 
 
 def make_service(name: str, *, queue: str | None = None) -> Service:

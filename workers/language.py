@@ -17,6 +17,7 @@ from meetingtasks.payloads.ai import (
     MoodItem,
 )
 from workers.base import storage
+from workers.endpoints import chat_config
 from workers.engines.content import generate
 from workers.engines.emotion import analyse_audio, analyse_text, analyse_texts
 from workers.engines.minutes import make_minutes
@@ -68,6 +69,8 @@ def minutes(payload: MeetingMinutesPayload, ctx: TaskContext) -> MeetingMinutesR
         meeting_type=payload.meeting_type,
         meeting_date=payload.meeting_date,
         meeting_time=payload.meeting_time,
+        custom_instructions=payload.custom_instructions or "",
+        chat=chat_config() if payload.engine in ("auto", "chat") else None,
         coverage=transcript.get("coverage"),
         gaps=transcript.get("gaps", []),
     )
@@ -87,6 +90,7 @@ def minutes(payload: MeetingMinutesPayload, ctx: TaskContext) -> MeetingMinutesR
         coverage=written.coverage,
         minutes_url=stored.url,
         artifact_type=payload.artifact_type,
+        note=written.note,
         engine=written.engine,
     )
 
@@ -112,6 +116,7 @@ def content(payload: ContentGenerationPayload, ctx: TaskContext) -> ContentGener
         template=payload.template,
         inputs=payload.inputs,
         language=payload.language,
+        chat=chat_config() if payload.engine in ("auto", "chat") else None,
     )
     ctx.step("store", 3, 4)
-    return ContentGenerationResult(content=made.content, tokens=None, engine=made.engine)
+    return ContentGenerationResult(content=made.content, tokens=None, engine=made.engine, note=made.note)

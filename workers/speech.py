@@ -5,8 +5,9 @@ from __future__ import annotations
 from meetingtasks.settings import current
 from workers.engines.registry import EngineRegistry
 from workers.engines.speech import SpeechConfig, SpeechEngine, choose
+from workers.process_events import report
 
-_registry = EngineRegistry()
+_registry = EngineRegistry(report)
 
 
 def speech_engine(*, engine: str = "auto", language: str = "auto") -> SpeechEngine:

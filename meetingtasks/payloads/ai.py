@@ -274,6 +274,7 @@ class ContentGenerationResult(Result):
 
     content: Annotated[str, Field(description="The text")]
     tokens: Annotated[int | None, Field(ge=0, description="Tokens used, where the engine counts them")] = None
+    note: Annotated[str, Field(description="What a reader must know of how it was made")] = ""
     engine: EngineName
     model: ModelName = None
 
@@ -330,6 +331,7 @@ class MeetingMinutesResult(Result):
     coverage: Annotated[Share | None, Field(description="Part of the speech that the transcript holds, 0-1")] = None
     minutes_url: Annotated[str | None, Field(description="Where the minutes are kept, when stored")] = None
     artifact_type: str = "meeting_minutes"
+    note: Annotated[str, Field(description="What a reader must know of how they were made")] = ""
     engine: EngineName
     model: ModelName = None
 

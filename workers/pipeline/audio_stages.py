@@ -50,7 +50,7 @@ def ingest(run: Run, ctx: TaskContext) -> dict[str, Any]:
             _file(run, place, path, info, offset)
             for place, (path, info, offset) in enumerate(zip(paths, infos, offsets, strict=True))
         ],
-        "damaged": [{"start_ms": gap.start_ms, "end_ms": gap.end_ms} for gap in gaps] if len(paths) == 1 else [],
+        "damaged": [{"start_ms": gap.start_ms, "end_ms": gap.end_ms} for gap in gaps],
     }
 
 
@@ -80,7 +80,10 @@ def clean(run: Run, ctx: TaskContext) -> dict[str, Any]:
 def split(run: Run, ctx: TaskContext) -> dict[str, Any]:
     """Plan the chunks: cut in silences, covering the recording without a hole."""
     ctx.limit(120 + run.facts("ingest")["duration_ms"] / 1000)
-    speech = measure_speech(run.file("denoise", "audio_url"), cancelled=run.stopper(ctx.cancelled))
+    # zeros stand where the recording is damaged; nobody may take them for silence
+    lost = [(gap["start_ms"], gap["end_ms"]) for gap in run.facts("ingest")["damaged"]]
+    stop = run.stopper(ctx.cancelled)
+    speech = measure_speech(run.file("denoise", "audio_url"), cancelled=stop, lost=lost)
     target_ms = min(TARGET_MS, max(LEAST_TARGET_MS, speech.duration_ms // WANTED_CHUNKS))
     chunks = plan_chunks(speech.duration_ms, speech.spans, target_ms=target_ms) if speech.duration_ms else []
     stored = run.storage.put_json(run.key("chunks.json"), [asdict(chunk) for chunk in chunks])

@@ -7,6 +7,7 @@ from typing import Any
 
 from meetingtasks.context import TaskContext
 from meetingtasks.errors import TransientError
+from workers.endpoints import chat_config
 from workers.engines.emotion import analyse_texts
 from workers.engines.minutes import make_minutes, minutes_markdown
 from workers.pipeline.run import Run
@@ -103,6 +104,7 @@ def write_minutes(run: Run, ctx: TaskContext) -> dict[str, Any]:
         meeting_time=spec.get("meeting_time"),
         coverage=facts["coverage"],
         gaps=transcript["gaps"],
+        chat=chat_config(),
     )
     version = int(spec.get("minutes_version", 1))
     as_json = run.storage.put_json(run.key("minutes.json"), {**minutes.to_dict(), "version": version})
