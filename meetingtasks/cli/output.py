@@ -17,6 +17,7 @@ import click
 #: for a pipe, whose reader should get one line per row
 PIPE_WIDTH = 200
 GAP = 2
+NARROW = 72
 
 
 def prepare_streams() -> None:
@@ -58,12 +59,12 @@ def shown(text: str) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table on standard output. Columns without names have no header.
 
-    A pipe gets one line per row; on a terminal too narrow for that, a row's first cell has a line of its own, so that
-    an id can be copied, and the others follow below it.
+    A pipe gets one line per row. On a terminal the other columns are folded, but never the first, so that an id can be
+    copied; on one below 72 columns it has a line of its own and the others follow below it.
     """
     screen, texts = console(), [[cell(value) for value in row] for row in rows]
     widths = (max(text.cell_len for text in column) for column in zip(map(cell, columns), *texts, strict=True))
-    if any(columns) and sum(widths) + GAP * len(columns) > screen.width:
+    if any(columns) and screen.width < NARROW and sum(widths) + GAP * len(columns) > screen.width:
         for first, *others in texts:
             click.echo(first.plain)
             pairs = [(name, text) for name, text in zip(columns[1:], others, strict=True) if text.plain]
@@ -76,8 +77,8 @@ def _print_grid(screen: Any, columns: Sequence[str], rows: Sequence[Sequence[Any
     from rich.table import Table  # noqa: PLC0415 - 60 ms that only a command with a table pays
 
     grid = Table(show_header=any(columns), box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
-    for name in columns:
-        grid.add_column(cell(name), overflow="fold")
+    for place, name in enumerate(columns):
+        grid.add_column(cell(name), overflow="fold", no_wrap=place == 0)
     for row in rows:
         grid.add_row(*row)
     with screen.capture() as drawn:

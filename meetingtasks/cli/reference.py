@@ -28,18 +28,18 @@ that does not answer is reported within five seconds.
 
 def render() -> str:
     """Return the reference as Markdown."""
-    context = click.Context(commands, info_name="meetingtasks")
+    context = click.Context(commands, info_name="meetingtasks", help_option_names=["-h", "--help"])
     parts = [HEAD, "\n## Exit codes\n\n| code | meaning |\n|---|---|\n"]
     parts += [f"| {code} | {meaning} |\n" for code, meaning in exit_codes.MEANINGS.items()]
     for name in commands.list_commands(context):
         command = commands.get_command(context, name)
         if command is not None:
-            parts += _section(command, f"meetingtasks {name}", level=2)
+            parts += _section(command, f"meetingtasks {name}", context, level=2)
     return "".join(parts)
 
 
-def _section(command: click.Command, path: str, *, level: int) -> Iterator[str]:
-    context = click.Context(command, info_name=path)
+def _section(command: click.Command, path: str, parent: click.Context, *, level: int) -> Iterator[str]:
+    context = click.Context(command, info_name=path, parent=parent)
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     yield f"\n{'#' * level} {path}\n\n{_prose(command.help or '')}\n\n```\n{usage}\n```\n\n"
     yield from _options(command, context)
@@ -48,7 +48,7 @@ def _section(command: click.Command, path: str, *, level: int) -> Iterator[str]:
         yield "\n```sh\n" + "".join(f"{example}\n" for example in examples) + "```\n"
     if isinstance(command, click.Group):
         for name, below in command.commands.items():
-            yield from _section(below, f"{path} {name}", level=level + 1)
+            yield from _section(below, f"{path} {name}", context, level=level + 1)
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:

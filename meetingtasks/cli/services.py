@@ -15,7 +15,7 @@ from meetingtasks.settings import Settings
 from meetingtasks.task_types import CATALOGUE
 
 #: the catalogue's own services; each is a module of the package ``workers``
-NAMES: Final = ("ai", "media", "meeting", "signaling", "user")
+NAMES: Final = ("ai", "media", "meeting", "signaling", "user", "custom")
 #: services whose tasks mostly compute: more of them at once than processor cores only slows each down
 COMPUTING: Final = frozenset({"ai", "media"})
 #: services whose tasks mostly wait: some per core, within what a small machine's memory holds
@@ -83,4 +83,4 @@ def available_cores() -> int:
 
 def queues_of(service: str) -> list[str]:
     """Return every queue that a service's types go to by themselves."""
-    return sorted({task_type.queue for task_type in CATALOGUE if task_type.service == service})
+    return sorted({task_type.queue for task_type in CATALOGUE if task_type.service.removesuffix("-service") == service})

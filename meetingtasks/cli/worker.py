@@ -52,7 +52,7 @@ _QUIET: Final = ("--without-mingle", "--without-gossip")
 def worker(  # noqa: PLR0917 - click passes them by name
     service: str, concurrency: int | None, pool: str, queues: str | None, name: str | None, broker_url: str | None
 ) -> None:
-    """Run the worker of SERVICE: ai, media, meeting, signaling, user, or a module with an `app`.
+    """Run the worker of SERVICE: ai, media, meeting, signaling, user, custom, or a module with an `app`.
 
     SIGTERM or Ctrl-C lets running tasks finish and hands back the others; a second one stops at once. While the broker
     is away the worker waits for it.

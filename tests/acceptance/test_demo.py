@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import pytest
 
 from meetingtasks.cli.main import run
 from tests.support.leftovers import marked
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, RunningProcess
 from workers.engines.word_error import normalise
 
 DEMO = (sys.executable, "-m", "meetingtasks.cli", "demo")
@@ -139,6 +140,20 @@ def test_a_file_of_ones_own_is_summed_up_for_a_reader_and_kept_on_demand(
     (kept,) = (tmp_path / "var").glob("demo-*")
     assert {"server", "storage", "workers.log"} <= {path.name for path in kept.iterdir()}
     assert done.survivors == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping_it_half_way_leaves_nothing(
+    number: signal.Signals, code: int, tmp_path: Path, start_process: Callable[..., RunningProcess]
+) -> None:
+    with marked(tmp_path) as (mark, alive):
+        demo = start_process(DEMO, cwd=tmp_path, env={**mark, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)})
+        demo.wait_for_line("running ", 60)
+        demo.send(number)
+        assert demo.wait(60) == code, demo.output
+        assert alive() == []
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in demo.output
 
 
 @pytest.mark.parametrize(

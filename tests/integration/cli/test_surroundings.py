@@ -139,6 +139,11 @@ def test_rows_40_and_42_a_wrong_setting_exits_with_2_and_names_it(
         (b"lease_s:\t5\n", "settings.yaml"),
         (b"\xff\xfe\x00", "settings.yaml"),
         (b"just words\n", "settings.yaml"),
+        (b"#" * 2_000_000, "settings.yaml: is larger than"),
+        (
+            b"a: &a [x, x]\n" + b"".join(b"%c: &%c [%s]\n" % (n, n, b"*%c, " % (n - 1) * 99) for n in range(98, 108)),
+            "a:",
+        ),
     ],
 )
 def test_row_40_a_wrong_settings_file_exits_with_2_and_names_what_is_wrong(
@@ -216,6 +221,8 @@ def test_row_43_on_a_narrow_terminal_ids_stay_whole_and_no_color_is_heeded(
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
     assert task_id in plain.splitlines()
     assert all(len(line) <= 40 for line in plain.splitlines()[1:])  # the first is a sentence, folded by the terminal
+    text = on_a_terminal(["status"], {"MT_BROKER_URL": broker_url, **environment, "COLUMNS": "80"}, tmp_path)
+    assert re.search(rf"^{task_id} ", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text), re.MULTILINE)
 
 
 def test_on_a_terminal_progress_is_drawn_and_ends_with_the_result(

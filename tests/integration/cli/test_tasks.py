@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from meetingtasks.cli.fleet import Fleet
+from meetingtasks.cli.following import follow
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.states import Priority, TaskState
 from meetingtasks.store.runs import RunStore
@@ -164,6 +166,16 @@ def test_a_run_is_watched_with_a_percent_that_never_falls(
     percents = [int(number) for number in re.findall(r"(\d+)%", watching.output)]
     assert percents == sorted(percents)
     assert '"stages": [' in watching.output
+
+
+def test_a_followers_percent_stays_when_the_stored_one_falls(dispatcher: TaskDispatcher) -> None:
+    runs, run = a_run(dispatcher)
+    following = follow(Fleet(dispatcher, runs), run)
+    seen = []
+    for percent in (40.0, 20.0, 60.0):
+        runs.report(run, percent=percent, message="", eta_s=None)
+        seen.append(next(following).percent)
+    assert seen == [40.0, 40.0, 60.0]
 
 
 def test_status_shows_a_runs_stages(mt: Callable, dispatcher: TaskDispatcher) -> None:

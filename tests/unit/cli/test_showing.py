@@ -82,5 +82,5 @@ def test_computing_services_get_the_cores_and_waiting_ones_more_within_limits() 
 def test_together_the_services_take_from_every_queue_that_a_type_goes_to_by_itself() -> None:
     taken = {queue for name in NAMES for queue in queues_of(name)}
     by_kind_of_work = {name for name, spec in QUEUES.items() if spec.service == "any"}
-    assert taken | {"custom_tasks"} >= set(QUEUES) - by_kind_of_work
+    assert taken >= set(QUEUES) - by_kind_of_work
     assert "notification" in taken
