@@ -12,12 +12,14 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from meetingtasks.broker import adoption, delivery, kombu_parts, scripts
 from meetingtasks.broker.keys import TOKEN, QueueKeys, consumer_bell
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 REPLY_OVERDUE_S: Final = 5.0  # beyond the time that the server itself may take
 PAUSE_S: Final = 0.002  # between fetches of a busy worker, unless half of its slots are free
+REFUSED_PAUSE_S: Final = 1.0
 SWEEP_S: Final = 1.0  # how often a busy worker looks for messages of stock producers
 COLLECT_AT_ONCE: Final = 1000
 BELL_LIVES_MS: Final = 10_000
@@ -62,6 +65,7 @@ class Consuming:
         self._waiting = False
         self._turn = 0
         self._sent_s = 0.0
+        self._trouble_until_s = 0.0
         self._swept_s = 0.0
         self._timer: Any = None
 
@@ -73,6 +77,38 @@ class Consuming:
 
     def keep_busy(self) -> None:
         """Send the next command when the connection is free for one."""
+        if SYSTEM.monotonic_s() >= self._trouble_until_s:
+            with suppress(Empty), self._bearing_refusals():
+                self._keep_busy()
+
+    @contextmanager
+    def _bearing_refusals(self) -> Iterator[None]:
+        """Go on a second later when the server refuses a command: its disk is full, or a key is of another type."""
+        try:
+            yield
+        except NoScriptError as problem:
+            self._forget_command()
+            scripts.teach(self._channel.raw)
+            raise Empty from problem
+        except ReadOnlyError as problem:
+            # it is no master any more; a new connection finds the one that is
+            self._channel.client.connection.disconnect()
+            raise RedisConnectionError(str(problem)) from problem
+        except ResponseError as problem:
+            self._forget_command()
+            self._trouble_until_s = SYSTEM.monotonic_s() + REFUSED_PAUSE_S
+            queues = ", ".join(self._channel.active_queues)
+            about = {"action": "refused_by_server", "error": str(problem), "queues": queues}
+            logger.error(  # noqa: TRY400 - the server's answer says it all
+                "The server refuses to hand out messages; trying again in a second", extra=about
+            )
+            raise Empty from problem
+
+    def _forget_command(self) -> None:
+        self.forget_fetch()
+        self._channel._in_poll = None
+
+    def _keep_busy(self) -> None:
         channel, poller = self._channel, self._channel.connection.cycle
         if not poller._client_registered(channel, channel.client, "BRPOP"):
             self.forget_fetch()
@@ -145,14 +181,14 @@ class Consuming:
 
     def read(self) -> bool:
         """Read the reply and do what it asks for; raises `queue.Empty` when no message came."""
+        with self._bearing_refusals():
+            return self._read()
+
+    def _read(self) -> bool:
         channel, fetch = self._channel, self._fetch
         connection = channel.client.connection
         try:
             reply = connection.read_response()
-        except NoScriptError:
-            self.forget_fetch()
-            scripts.teach(channel.raw)
-            raise Empty from None
         except channel.connection_errors:
             connection.disconnect()  # which forgets the fetch
             raise

@@ -56,8 +56,20 @@ class Script:
 def load(name: str) -> Script:
     """Read ``lua/<name>.lua``, with the functions of ``lua/common.lua`` in front."""
     folder = resources.files("meetingtasks.broker") / "lua"
-    source = (folder / "common.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
+    flags, own = _without_flags((folder / f"{name}.lua").read_text("utf-8"))
+    source = flags + (folder / "common.lua").read_text("utf-8") + own
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _without_flags(source: str) -> tuple[str, str]:
+    """Split off a first line ``#!lua flags=…``: the server wants it before everything else.
+
+    ``allow-oom`` lets what is taken end although the server's memory is full: that is how it gets room again.
+    """
+    if not source.startswith("#!"):
+        return "", source
+    flags, _, rest = source.partition("\n")
+    return f"{flags}\n", rest
 
 
 _companions: dict[str, Script] = {}

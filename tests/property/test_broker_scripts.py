@@ -224,4 +224,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 def test_a_queue_keeps_every_message_in_one_place_and_in_order(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
-        run_state_machine_as_test(lambda: QueueMachine(client), settings=settings(stateful_step_count=40))
+        run_state_machine_as_test(lambda: QueueMachine(client), settings=settings(max_examples=60, stateful_step_count=40))

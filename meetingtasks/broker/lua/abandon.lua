@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- abandon: give back every message of an owner whose fetch was never answered; it uses no delivery.
 -- KEYS  the queue's block
 -- ARGV  1 owner

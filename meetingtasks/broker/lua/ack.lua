@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- ack: messages are done.
 -- KEYS  the queue's block
 -- ARGV  1 how long a done submission is remembered in ms  2… per message: id, owner, submission mark or ''

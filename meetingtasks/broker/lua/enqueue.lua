@@ -16,7 +16,11 @@ for i = 2, #ARGV, 8 do
       expires = lifetime_ms > 0 and now + lifetime_ms or 0, cost = tonumber(ARGV[i + 5]), key = ARGV[i + 6],
       payload = ARGV[i + 7]}
     -- submitted anew after it was dead-lettered: a message is in one place only
-    if redis.call('ZREM', q.dead, id) == 1 then redis.call('HDEL', q.graves, id) end
+    -- (looked at first: a removal would count as the first write, after which the server allows all others even when full)
+    if redis.call('ZSCORE', q.dead, id) then
+      redis.call('ZREM', q.dead, id)
+      redis.call('HDEL', q.graves, id)
+    end
     if delay_ms > 0 then
       redis.call('HSET', q.messages, id, write(m))
       redis.call('ZADD', q.delayed, int(now + delay_ms), id)

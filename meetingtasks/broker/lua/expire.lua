@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- expire: messages whose start-by time has passed are dropped.
 -- KEYS  the queue's block
 -- ARGV  per message: id, owner

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- fetch: acknowledge what is finished, put in order what is due, then hand out messages under a lease.
 -- KEYS  a block per queue
 -- ARGV  1 how many messages are wanted  2 lease in ms  3 owner of the new leases  4 deliveries that make a message dead

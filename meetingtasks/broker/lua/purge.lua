@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- purge: drop messages that nobody runs, in two steps: look which they are, then drop these. Between the two their tasks
 -- are cancelled, so a process that dies there leaves messages which are refused when they are fetched, never lost tasks.
 -- KEYS  the queue's block

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- quarantine: a message that no worker may see is taken out of its queue and kept as it came.
 -- KEYS  the queue's block, then  13 quarantine index  14 quarantine entries
 -- ARGV  1 message id  2 owner  3 entry id  4 what is known about it, one line of JSON

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- reject: messages become dead letters.
 -- KEYS  the queue's block
 -- ARGV  1 reason  2 '1' keeps the message among the dead, '0' drops it because a companion keeps it

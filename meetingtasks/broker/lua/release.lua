@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- release: messages go back to their old rank, or wait a while first.
 -- KEYS  the queue's block
 -- ARGV  1 deliveries that this counts as (0: unrun)  2 deliveries that make a message dead  3 delay in ms

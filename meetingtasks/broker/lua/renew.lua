@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- renew: extend leases.
 -- KEYS  the queue's block
 -- ARGV  1 lease in ms  2… per message: id, owner

@@ -33,6 +33,7 @@ class Proxy:
         self._open = threading.Event()
         self._open.set()
         self._marker: bytes | None = None
+        self._reply_marker: bytes | None = None
         self.swallowed = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -59,6 +60,11 @@ class Proxy:
         """Let the next command that contains ``marker`` reach the server, then cut it instead of a reply."""
         self.swallowed.clear()
         self._marker = marker
+
+    def swallow_replies_with(self, marker: bytes) -> None:
+        """Cut the next connection on which a reply with ``marker`` comes, instead of passing it on."""
+        self.swallowed.clear()
+        self._reply_marker = marker
 
     def close(self) -> None:
         self.recover()
@@ -92,6 +98,9 @@ class Proxy:
                 self._flowing.wait()
                 if to_server and self._marker is not None and self._marker in data:
                     self._marker = None
+                    link.swallow.set()
+                if not to_server and self._reply_marker is not None and self._reply_marker in data:
+                    self._reply_marker = None
                     link.swallow.set()
                 if not to_server and link.swallow.is_set():
                     self.swallowed.set()

@@ -12,7 +12,7 @@ LUA = resources.files("meetingtasks.broker") / "lua"
 
 
 def parts(name: str) -> tuple[str, str]:
-    lines = (LUA / f"{name}.lua").read_text("utf-8").splitlines()
+    lines = (LUA / f"{name}.lua").read_text("utf-8").removeprefix("#!lua flags=allow-oom\n").splitlines()
     end = next(i for i, line in enumerate(lines) if not line.startswith("--"))
     return "\n".join(lines[:end]), "\n".join(lines[end:])
 
