@@ -30,9 +30,8 @@ def cancel(*, task_id: str, reason: str, common: Common) -> None:
     Cancelling a cancelled task again does nothing; a task that has ended otherwise cannot be cancelled (exit code 1).
     """
     with open_fleet(common) as fleet:
-        before = fleet.dispatcher.get(task_id).state
         standing = fleet.dispatcher.cancel(task_id, reason=reason, actor=_actor())
-    if standing not in _TOLD or (before.is_final and before != "cancelled"):
+    if standing not in _TOLD:
         raise TaskConflict(f"task {task_id} has already ended: {standing}", task_id=task_id, state=standing)
     if common.as_json:
         output.document({"task_id": task_id, "state": standing})

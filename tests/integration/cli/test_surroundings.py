@@ -192,7 +192,7 @@ def test_row_43_ctrl_c_exits_with_130_and_the_task_goes_on(
     [
         {"LANG": "C", "LC_ALL": "C"},
         {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
         {"COLUMNS": "40", "TERM": "dumb"},
         {"NO_COLOR": "1"},
     ],
