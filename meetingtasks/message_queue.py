@@ -23,7 +23,7 @@ from meetingtasks.app import declare_queue
 from meetingtasks.clock import SYSTEM
 from meetingtasks.deliveries import Attempt, Deliveries, Delivery, LeaseRenewal, Outcome, translated
 from meetingtasks.deliveries.border import BROKER_ERRORS
-from meetingtasks.deliveries.publishing import celery_name, prepare_for, publish, publish_all
+from meetingtasks.deliveries.publishing import celery_name, prepare_for, publish_all
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.errors import InvalidPayload, TaskConflict
 from meetingtasks.messages import Message, ReceivedMessage, RedisQueueConfig
@@ -32,6 +32,7 @@ from meetingtasks.settings import current
 from meetingtasks.states import Priority
 from meetingtasks.store import keys
 from meetingtasks.submission import Submission
+from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class RedisMessageQueue:
         """
         submission = self._prepare(message)
         with translated():
-            publish(self._app, self._store, submission)
+            send(self._app, submission)
         return submission.task_id
 
     def publish_batch(self, messages: Sequence[Message | Mapping[str, Any]]) -> list[str]:

@@ -26,7 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from meetingtasks.app import declare_queue
 from meetingtasks.context import TaskContext
 from meetingtasks.deliveries import Deliveries, Delivery, translated
-from meetingtasks.deliveries.publishing import prepare_for, publish
+from meetingtasks.deliveries.publishing import prepare_for
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.errors import BusinessError, InvalidPayload, SettingsError, TaskConflict
 from meetingtasks.payloads.border import validate
@@ -34,6 +34,7 @@ from meetingtasks.payloads.custom import CustomPayload
 from meetingtasks.requests import Identifier
 from meetingtasks.routing import from_push_number
 from meetingtasks.submission import Submission
+from meetingtasks.task import send
 from meetingtasks.task_types import QUEUES
 
 PRIORITY_KEY: Final = "push_priority"  # in the record's metadata
@@ -107,7 +108,7 @@ class QueueManager:
         """
         submission = self._prepare(task_id, data, priority)
         with translated():
-            publish(self._app, self._store, submission)
+            send(self._app, submission)
         return True
 
     def _prepare(self, task_id: str, data: Mapping[str, Any], priority: int) -> Submission:

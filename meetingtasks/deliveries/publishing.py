@@ -41,16 +41,8 @@ def prepare_for(app: Celery, queue: str, fields: Mapping[str, Any], *, task_id: 
     return replace(prepare(request, CATALOGUE, routes, broker_url=app.conf.broker_url), task_id=task_id)
 
 
-def publish(app: Celery, store: TaskStore, submission: Submission) -> None:
-    """Send one. TaskConflict when its id is taken; a broker that is away raises at once."""
-    # Celery's producer waits half a minute for a server that is away, and then raises what says nothing
-    store.client.ping()
-    send(app, submission)
-
-
 def publish_all(app: Celery, store: TaskStore, submissions: Sequence[Submission]) -> None:
     """Send many, 500 to a round trip. TaskConflict names the ids that were taken; all others were accepted."""
-    store.client.ping()
     for start in range(0, len(submissions), BATCH_LIMIT):
         part = submissions[start : start + BATCH_LIMIT]
         with app.producer_or_acquire() as producer, producer.batch(max_size=BATCH_LIMIT):

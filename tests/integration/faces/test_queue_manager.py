@@ -124,6 +124,19 @@ def test_d5_14_the_highest_priority_goes_first_then_first_in_first_out(queue: Qu
     assert order == [(priority, turn) for priority in range(10, 0, -1) for turn in ("b", "a")]
 
 
+def test_the_two_lowest_priorities_share_a_place_and_go_in_order(queue: QueueManager) -> None:
+    # the broker tells ten numbers apart, and the scale has eleven
+    for task_id, priority in (("first", 0), ("second", 1), ("third", 0), ("ahead", 2)):
+        queue.push(task_id, RECORDING, priority)
+    order = [pulled(queue) for _ in range(4)]
+    assert [(message["task_id"], message["priority"]) for message in order] == [
+        ("ahead", 2),
+        ("first", 0),
+        ("second", 1),
+        ("third", 0),
+    ]
+
+
 def test_a_task_of_another_door_is_pulled_in_its_place(queue: QueueManager) -> None:
     queue.push("ahead", RECORDING, 9)
     queue.push("behind", RECORDING, 2)
@@ -155,8 +168,7 @@ def test_d5_09_a_waiting_pull_gets_what_is_pushed_at_once(queue: QueueManager) -
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    held = threading.Event()
-    assert not held.wait(0.3)  # let it block
+    eventually(lambda: queue.dispatcher.store.client.info("clients")["blocked_clients"] == 1)
     pushed = time.monotonic()
     queue.push("task_123", RECORDING)
     waiting.join(10)
@@ -347,14 +359,27 @@ def test_a_malformed_message_is_set_aside_and_the_next_one_is_pulled(
     assert queue.deliveries.queue.size().leased == 1
 
 
-def test_what_another_program_pushed_on_the_list_is_pulled_too(make_manager: Callable[..., QueueManager]) -> None:
+@pytest.mark.parametrize("pushed", ["before", "while it waits"])
+def test_what_another_program_pushed_on_the_list_is_pulled_too(
+    pushed: str, make_manager: Callable[..., QueueManager]
+) -> None:
     queue = make_manager(queue_name="my_queue")
+    client = queue.dispatcher.store.client
     message = b"""{"body": "W1tdLCB7Im4iOiAxfSwge31d", "content-encoding": "utf-8", "content-type": "application/json",
         "headers": {"task": "elsewhere.add", "id": "foreign-1", "lang": "py"},
         "properties": {"body_encoding": "base64", "delivery_tag": "t", "priority": 0,
                        "delivery_info": {"exchange": "", "routing_key": "my_queue"}}}"""
-    queue.dispatcher.store.client.lpush("my_queue", message)
-    found = pulled(queue)
+    if pushed == "before":
+        client.lpush("my_queue", message)
+        found = pulled(queue)
+    else:
+        got: list[PulledMessage] = []
+        waiting = threading.Thread(target=lambda: got.append(pulled(queue, 10)))
+        waiting.start()
+        eventually(lambda: client.info("clients")["blocked_clients"] == 1)
+        client.lpush("my_queue", message)
+        waiting.join(20)
+        (found,) = got
     assert (found["task_id"], found["data"]) == ("foreign-1", {"n": 1})
     queue.ack(found)
 
