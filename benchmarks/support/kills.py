@@ -35,16 +35,15 @@ def _kill(place: Place, pool: str, kills: int) -> tuple[int, int]:
     names = [f"task{i}" for i in range(TASKS_PER_KILL * (kills + 1))]
     place.fill([message("nap", name, random.uniform(0.001, 0.01)) for name in names])
     for _ in range(kills):
-        before = len(place.lines())
         doomed = place.worker(pool)
-        must(lambda before=before: len(place.lines()) > before + 40, 30, "a worker's first tasks")
+        place.note_more(40)
         time.sleep(random.uniform(0, 0.1))
         doomed.kill()
     last = place.worker(pool)
     if place.ours:
         place.drained(60)
     else:
-        must(lambda: not sum(place.client.llen(name) for name in place.stock_lists()), 60, "stock's last tasks")
+        must(lambda: not place.waiting_in_stock(), 60, "stock's last tasks")
         must(lambda: _idle(place), 20, "stock's last task's end")
     last.kill()
     starts = place.started()

@@ -47,6 +47,7 @@ def _frozen(place: Place, lease_s: float) -> int:
     wait_for(lambda: place.ended()["shared"] > 1 and place.left() == 0, 4 * lease_s + 5)
     if not place.ours:
         return place.ended()["shared"]  # stock accepts every acknowledgement
+    wait_for(lambda: "Lease lost" in sleeper.output, 5)
     acked = place.queue.size().counters["acked"]
     return acked if "Lease lost" in sleeper.output or place.ended()["shared"] == 1 else -1
 

@@ -27,12 +27,20 @@ QUEUE: Final = "celery"
 STOCK_LISTS: Final = {0: QUEUE, 3: f"{QUEUE}\x06\x163", 6: f"{QUEUE}\x06\x166", 9: f"{QUEUE}\x06\x169"}
 AT_ONCE: Final = 500
 START_S: Final = 30.0
+IMPORTED: Final = [  # before the fork
+    "benchmarks.support.worker",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "celery.concurrency.prefork",
+    "celery.concurrency.thread",
+    "kombu.transport.redis",
+]
 
 
 def forks() -> ForkServerContext:
     """Return the context whose processes begin with Celery imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks.support.worker"])
+    context.set_forkserver_preload(IMPORTED)
     return context
 
 
@@ -82,10 +90,13 @@ class RunningWorker:
 class Place:
     """Use as a context; its end ends everything that was started here."""
 
-    def __init__(self, ours: bool, *, settings: Mapping[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self, ours: bool, *, settings: Mapping[str, str] | None = None, prefetch: int = 1, **options: Any
+    ) -> None:
         """Set ``settings`` in the server; ``options`` are transport options, each read by the side that knows it."""
         self.ours = ours
         self.options = options
+        self.prefetch = prefetch
         self._settings = settings or {}
         self._ends = ExitStack()
         self._workers = 0
@@ -107,21 +118,20 @@ class Place:
 
     def setup(self, url: str = "") -> worker.Setup:
         """Return what a process of this side must know."""
-        return worker.Setup(self.ours, url or self.server.url, str(self.diary), self.options)
+        return worker.Setup(self.ours, url or self.server.url, str(self.diary), self.options, self.prefetch)
 
     def worker(self, pool: str, concurrency: int = 2, *, url: str = "", wait: bool = True) -> RunningWorker:
         """Start a worker and wait until it consumes."""
         self._workers += 1
         log = self.directory / f"worker{self._workers}.log"
-        arguments = ["-P", pool, "-c", str(concurrency), "-n", f"w{self._workers}@bench", "-l", "info"]
-        if pool == "solo":
-            arguments = ["-P", pool, "-n", f"w{self._workers}@bench", "-l", "info"]
+        slots = 1 if pool == "solo" else concurrency  # else Celery takes one slot per processor, and solo runs one
+        arguments = ["-P", pool, "-c", str(slots), "-n", f"w{self._workers}@bench"]
         process = forks().Process(target=worker.run, args=(self.setup(url), str(log), arguments))
         process.start()
         started = RunningWorker(process, log)
         self._ends.callback(started.kill)
         if wait:
-            must(lambda: " ready." in started.output or not started.lives, START_S, "a worker's start")
+            must(lambda: worker.READY in started.output or not started.lives, START_S, "a worker's start")
             if not started.lives:
                 raise RuntimeError(f"the worker ended at its start:\n{started.output}")
         return started
@@ -144,11 +154,11 @@ class Place:
         """Count what is not done: waiting, delayed or with a worker, as far as the server knows."""
         if self.ours:
             return int(self.client.hlen(self.queue.keys.messages)) + int(self.client.llen(self.queue.keys.inbox))
-        return sum(map(self.client.llen, STOCK_LISTS.values())) + int(self.client.hlen("unacked"))
+        return self.waiting_in_stock() + int(self.client.hlen("unacked"))
 
-    def stock_lists(self) -> list[str]:
-        """Return the lists on which stock waits."""
-        return list(STOCK_LISTS.values())
+    def waiting_in_stock(self) -> int:
+        """Count what waits on stock's lists."""
+        return sum(int(self.client.llen(name)) for name in STOCK_LISTS.values())
 
     def kept(self) -> set[str]:
         """Return the names (first arguments) of the tasks that stock's server still knows."""
@@ -191,6 +201,11 @@ class Place:
     def ended(self) -> Counter[str]:
         """Return how often each task ended."""
         return Counter(name for _, name in self.times("end"))
+
+    def note_more(self, lines: int, within_s: float = 30.0) -> None:
+        """Wait until this many more lines are in the diary; raises `TimeoutError`."""
+        before = len(self.lines())
+        must(lambda: len(self.lines()) >= before + lines, within_s, f"{lines} more lines in the diary")
 
     def process_of(self, name: str) -> int:
         """Return the process in which a task first started."""

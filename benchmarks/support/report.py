@@ -11,7 +11,7 @@ Figure = float | int | None
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the comparison; ``what`` names the unit, a figure is None when there is no such thing on that side."""
+    """One line of the comparison; ``what`` names the unit, a figure is None when there is none."""
 
     what: str
     stock: Figure

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 
-import redis
-
 from benchmarks.support.messages import message
-from benchmarks.support.place import Place
+from benchmarks.support.place import Place, RunningWorker
 from benchmarks.support.report import Row, at_most, exactly
 from benchmarks.support.scale_of import Scale
 from benchmarks.support.sides import in_turn
-from benchmarks.support.waits import must, wait_for
+from benchmarks.support.waits import wait_for
 
 TASKS_PER_RESTART = 300
 PATIENCE_S = 30.0
@@ -37,31 +36,28 @@ def _restarts(place: Place, times: int) -> tuple[int, float, int]:
     place.fill([message("nap", name, random.uniform(0.005, 0.015)) for name in names])
     running, deaths, slowest_s = place.worker("prefork"), 0, 0.0
     for _ in range(times):
-        before = len(place.ended())
-        must(lambda before=before: len(place.ended()) > before + 30, PATIENCE_S, "tasks between two restarts")
+        place.note_more(60)
         place.server.kill()
         place.server.restart()
-        back_at = time.time()
-        seen = place.started()
-
-        def consuming(seen: dict[str, int] = seen, back_at: float = back_at) -> bool:
-            return any(when > back_at and name not in seen for when, name in place.times("start"))
-
-        wait_for(lambda running=running: consuming() or not running.lives, PATIENCE_S)
-        if not running.lives:
+        back_at, seen = time.time(), place.started()
+        if not _consumes(place, running, seen, back_at):
             deaths += 1
             running = place.worker("prefork")
-            wait_for(consuming, PATIENCE_S)
-        new = [when for when, name in place.times("start") if when > back_at and name not in seen]
-        slowest_s = max(slowest_s, (new[0] if new else time.time()) - back_at)
-    wait_for(lambda: set(place.ended()) >= set(names) or _left(place) == 0, 60)
-    if not running.lives:
-        deaths += 1
+            _consumes(place, running, seen, back_at)
+        slowest_s = max(slowest_s, min(_new(place, seen, back_at), default=time.time()) - back_at)
+    wait_for(lambda: set(place.ended()) >= set(names) or _nothing_waits(place) or not running.lives, PATIENCE_S)
+    deaths += not running.lives
     return place.lost(names), slowest_s, deaths
 
 
-def _left(place: Place) -> int:
-    try:
-        return place.left() if place.ours else sum(map(place.client.llen, place.stock_lists()))
-    except redis.ConnectionError:
-        return -1
+def _consumes(place: Place, running: RunningWorker, seen: Counter[str], since: float) -> bool:
+    wait_for(lambda: _new(place, seen, since) or not running.lives, PATIENCE_S)
+    return bool(_new(place, seen, since)) or running.lives
+
+
+def _new(place: Place, seen: Counter[str], since: float) -> list[float]:
+    return [when for when, name in place.times("start") if when > since and name not in seen]
+
+
+def _nothing_waits(place: Place) -> bool:
+    return (place.left() if place.ours else place.waiting_in_stock()) == 0

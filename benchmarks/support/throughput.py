@@ -44,7 +44,7 @@ def _submitting(scale: Scale) -> Iterator[Row]:
 
     rounds = [in_turn(measure) for _ in range(scale.rounds)]
     one, bulk = ([statistics.median(r[side][way] for r in rounds) for side in (0, 1)] for way in (0, 1))
-    yield times_stock("submitted/s with .delay()", *one, 0.9)
+    yield times_stock("submitted/s with .delay()", one[0], one[1], 0.9)
     best = max(one)
     stock, ours = map(round, bulk)
     yield Row("submitted/s with producer.batch", stock, ours, f">= {BULK:g} x best .delay()", ours >= BULK * best)

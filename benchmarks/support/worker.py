@@ -15,19 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import celery.apps.worker
-import celery.bin.celery
-import celery.concurrency.prefork
-import celery.concurrency.solo
-import celery.concurrency.thread
-import kombu.transport.redis  # noqa: F401 - imported before the fork, like those above
-from celery import Celery, bootsteps
+from celery import Celery, bootsteps, signals
 
 import meetingtasks.broker
 
 PR_SET_PDEATHSIG = 1
 OURS_ONLY = ("lease_s", "renew_s", "max_deliveries")
-QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning")
+READY = "bench: consuming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +33,7 @@ class Setup:
     url: str
     diary: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    prefetch: int = 1
 
 
 class NoticeDeadProcesses(bootsteps.StartStopStep):
@@ -60,10 +56,9 @@ def make_app(setup: Setup) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
-        worker_prefetch_multiplier=1,
+        worker_prefetch_multiplier=setup.prefetch,
         worker_lost_wait=0.1,
         worker_enable_prefetch_count_reduction=False,
-        worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
         broker_transport_options=dict(setup.options),
     )
@@ -99,6 +94,10 @@ def _add_tasks(app: Celery, diary: str) -> None:
             raise self.retry(countdown=countdown)
 
 
+def _say_ready(**_: Any) -> None:
+    print(READY)
+
+
 def run(setup: Setup, log: str, arguments: list[str]) -> None:
     """Be a worker, in a session of its own that ends with the process that forked it."""
     os.setsid()
@@ -108,4 +107,5 @@ def run(setup: Setup, log: str, arguments: list[str]) -> None:
     os.dup2(output, 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    signals.worker_ready.connect(_say_ready)
     make_app(setup).worker_main(["worker", *QUIET, *arguments])
