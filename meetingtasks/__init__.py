@@ -29,10 +29,16 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from meetingtasks.events import LocalEventBus
+    from meetingtasks.message_queue import RedisMessageQueue
+    from meetingtasks.messages import Message, RedisQueueConfig
+    from meetingtasks.push_worker import TaskWorker
+    from meetingtasks.queue_manager import QueueBackend, QueueManager
+    from meetingtasks.queues import Queues
     from meetingtasks.records import Attempt, Progress, TaskRecord
     from meetingtasks.requests import TaskRequest, TaskResponse
     from meetingtasks.routing import ServiceRoute
     from meetingtasks.settings import Settings
+    from meetingtasks.state_service import StateService
     from meetingtasks.states import ErrorClass, Priority, TaskState
     from meetingtasks.task import Service
 
@@ -52,6 +58,16 @@ _NAMES = {
     # declaring tasks
     "Service": "task",
     "TaskContext": "context",
+    # the parts under the names of earlier systems
+    "StateService": "state_service",
+    "RedisMessageQueue": "message_queue",
+    "RedisQueueConfig": "messages",
+    "Message": "messages",
+    "QueueManager": "queue_manager",
+    "QueueBackend": "queue_manager",
+    "TaskWorker": "push_worker",
+    # the operator's view of the queues
+    "Queues": "queues",
     # events in this process
     "LocalEventBus": "events",
     # a private server, and the settings
@@ -82,14 +98,21 @@ __all__ = [
     "InvalidPayload",
     "LocalEventBus",
     "MeetingTasksError",
+    "Message",
     "NetworkError",
     "Priority",
     "Progress",
+    "QueueBackend",
+    "QueueManager",
+    "Queues",
+    "RedisMessageQueue",
+    "RedisQueueConfig",
     "ResourceError",
     "ResultNotReady",
     "Service",
     "ServiceRoute",
     "Settings",
+    "StateService",
     "TaskConflict",
     "TaskContext",
     "TaskDispatcher",
@@ -99,6 +122,7 @@ __all__ = [
     "TaskRequest",
     "TaskResponse",
     "TaskState",
+    "TaskWorker",
     "TransientError",
     "UnknownTaskType",
     "WaitTimeout",

@@ -28,6 +28,7 @@ from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.errors import InvalidPayload, TaskConflict
 from meetingtasks.messages import Message, ReceivedMessage, RedisQueueConfig
 from meetingtasks.payloads.border import validate
+from meetingtasks.routing import from_broker_number
 from meetingtasks.settings import current
 from meetingtasks.states import Priority
 from meetingtasks.store import keys
@@ -244,7 +245,7 @@ class RedisMessageQueue:
             dead = self.get_dead_letter_count()
         pending = {f"{level}_pending": 0 for level in Priority}
         for number, count in size.ready.items():
-            pending[f"{level_of(number)}_pending"] += count
+            pending[f"{from_broker_number(number, self.dispatcher.app.conf.broker_url)}_pending"] += count
         return {
             "total_published": counts.get(f"{name}:dispatched", 0),
             "total_processed": counts.get(f"{name}:completed", 0),
@@ -264,14 +265,6 @@ class RedisMessageQueue:
             for task_id in self._store.dead_ids(MOST_DEAD):
                 pipe.hget(keys.task(task_id), "queue")
             return sum(queue == self.config.queue_name for queue in pipe.execute())
-
-
-def level_of(number: int) -> Priority:
-    """Return the nearest level to a broker's number from 0 to 9: numbers between the four come from finer scales."""
-    for bound, level in ((1, Priority.CRITICAL), (4, Priority.HIGH), (7, Priority.NORMAL)):
-        if number <= bound:
-            return level
-    return Priority.LOW
 
 
 def _message(fields: Mapping[str, Any]) -> Message:

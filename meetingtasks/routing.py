@@ -45,13 +45,15 @@ def broker_number(priority: Priority, broker_url: str) -> int:
 
 
 def from_broker_number(number: int | None, broker_url: str) -> Priority:
-    """Return the level of a broker's number (the nearest more urgent one); no number means normal, never critical."""
+    """Return the level nearest to a broker's number, maybe of a finer scale; none is normal, never critical."""
     if number is None:
         return Priority.NORMAL
     if broker_url.startswith(("amqp", "pyamqp")):
         number = 9 - number
-    fitting = [level for level, n in REDIS_NUMBERS.items() if n <= max(0, number)]
-    return max(fitting, key=lambda level: level.level)
+    for bound, level in ((1, Priority.CRITICAL), (4, Priority.HIGH), (7, Priority.NORMAL)):
+        if number <= bound:
+            return level
+    return Priority.LOW
 
 
 def from_enum_number(number: int) -> Priority:

@@ -19,7 +19,7 @@ from meetingtasks.broker.queue import cost_of
 from meetingtasks.broker.records import NORMAL_PRIORITY, Outgoing
 from meetingtasks.clock import SYSTEM
 
-LOWEST_PRIORITY: Final = 9
+LOWEST_PRIORITY: Final = 10
 LONGEST_KEY: Final = 200
 
 _encode = kombu_parts.JSONEncoder(separators=(",", ":")).encode

@@ -1,7 +1,7 @@
 -- Functions that several scripts share; not a script of its own.
 -- A queue's keys come as a block in the order of keys.BLOCK; queue(offset) names them.
 local TOKEN = '\1'
--- Ten priorities of 2^49 stay below 2^53, up to where a double counts exactly.
+-- Eleven priorities of 2^49 stay below 2^53, up to where a double counts exactly.
 local BAND = 562949953421312
 -- Lua's stack bounds the arguments of one call.
 local CHUNK = 1000

@@ -1,10 +1,10 @@
 -- size: how much there is of everything.
 -- KEYS  the queue's block
 -- ARGV  none
--- Returns {ready per priority 0…9 as a list, delayed, leased, dead, foreign, enqueue time in ms of the first ready message
+-- Returns {ready per priority 0…10 as a list, delayed, leased, dead, foreign, enqueue time in ms of the first ready message
 --         or -1, ms now, {event, count, …}}.
 local q, now, ready = queue(0), now_ms(), {}
-for level = 0, 9 do
+for level = 0, 10 do
   ready[level + 1] = redis.call('ZCOUNT', q.ready, int(level * BAND), '(' .. int((level + 1) * BAND))
 end
 local first = redis.call('ZRANGE', q.ready, 0, 0)[1]

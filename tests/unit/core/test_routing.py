@@ -58,9 +58,10 @@ def test_a_message_without_a_number_is_normal_never_critical(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "level"), [(-5, CRITICAL), (0, CRITICAL), (2, CRITICAL), (3, HIGH), (5, HIGH), (8, NORMAL), (99, LOW)]
+    ("number", "level"),
+    [(-5, CRITICAL), (1, CRITICAL), (2, HIGH), (4, HIGH), (5, NORMAL), (7, NORMAL), (8, LOW), (99, LOW)],
 )
-def test_a_number_between_the_levels_counts_as_the_more_urgent_one(number: int, level: Priority) -> None:
+def test_a_number_between_the_levels_counts_as_the_nearest_one(number: int, level: Priority) -> None:
     assert from_broker_number(number, REDIS_URL) is level
     assert from_broker_number(9 - number, AMQP_URL) is level
 
