@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from meetingtasks import settings as settings_module
 from meetingtasks.cli import server_file
@@ -26,6 +26,7 @@ Result = TypeVar("Result")
 #: a dead broker is reported within five seconds, the start of Python included
 ANSWER_WITHIN_S: Final = 3.0
 READY_WITHIN_S: Final = 120.0
+_PORTS: Final = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
 _WAYS_OUT: Final = "start one with `meetingtasks up`, or name yours with --broker-url or MT_BROKER_URL"
 
 
@@ -83,15 +84,21 @@ def wait_until_ready(
 
 
 def _connect(settings: Settings) -> TaskDispatcher:
-    if settings.store_url is not None:
-        _knock(settings.broker_url)  # the dispatcher itself asks the store only
+    for url in {settings.broker_url, settings.effective_store_url}:
+        _knock(url)
     return TaskDispatcher(settings=settings).start()
 
 
 def _knock(url: str) -> None:
+    """Raise OSError at once where nobody listens; the broker's own clients would try several times."""
     parts = urlsplit(url)
-    if parts.hostname:
-        socket.create_connection((parts.hostname, parts.port or 6379), ANSWER_WITHIN_S).close()
+    if parts.scheme in _PORTS and parts.hostname:
+        address = (parts.hostname, parts.port or _PORTS[parts.scheme])
+        socket.create_connection(address, ANSWER_WITHIN_S).close()
+    elif parts.scheme == "redis+socket":
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(ANSWER_WITHIN_S)
+            probe.connect(unquote(parts.path))
 
 
 def _within(seconds: float, action: Callable[[], Result], url: str) -> Result:
@@ -109,7 +116,8 @@ def _within(seconds: float, action: Callable[[], Result], url: str) -> Result:
     thread.start()
     thread.join(seconds)
     if failure:
-        cause = str(failure[0]).removeprefix("the broker does not answer: ").rstrip(".")
+        cause = getattr(failure[0], "strerror", None) or str(failure[0])
+        cause = cause.removeprefix("the broker does not answer: ").rstrip(".")
         raise BrokerUnavailable(f"cannot reach the broker {mask(url)}: {cause}; {_WAYS_OUT}") from failure[0]
     if not answer:
         doubt = " (does it speak TLS?)" if url.startswith("rediss://") else ""
