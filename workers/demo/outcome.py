@@ -76,7 +76,8 @@ def write_report(report: dict[str, Any], files: Path) -> None:
 
 
 def _outcome(last: Snapshot) -> dict[str, Any]:
-    return last.run.outcome if last.run is not None else {}
+    # The task's own result, which is stored with its final state: the run's outcome is written a moment later.
+    return last.record.result or {}
 
 
 def _word_error_rate(recording: Recording, transcript: dict[str, Any] | None) -> float | None:
