@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -61,9 +62,11 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def measured(scale: Scale, names: list[str]) -> Iterator[Row]:
-    """Measure the groups of these names."""
+    """Measure the groups of these names; tells on standard error how long each took."""
     for name in names:
+        began = time.monotonic()
         yield from GROUPS[name](scale)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -33,11 +33,8 @@ def rows(scale: Scale) -> Iterator[Row]:
 
 
 def _ratio(place: Place, scale: Scale, low: tuple[int, int], high: tuple[int, int]) -> float:
-    ratios = []
-    for _ in range(max(1, scale.rounds - 1)):
-        costs = [
-            drained(place, "solo", min(SHALLOW, scale.drained), waiting=waiting, keys=keys).cpu_us
-            for waiting, keys in (low, high)
-        ]
-        ratios.append(costs[1] / costs[0])
-    return statistics.median(ratios)
+    def cost(waiting: int, keys: int) -> float:
+        return drained(place, "solo", min(SHALLOW, scale.drained), waiting=waiting, keys=keys).cpu_us
+
+    base = statistics.median(cost(*low) for _ in range(scale.rounds))
+    return cost(*high) / base
