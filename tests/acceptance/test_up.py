@@ -22,6 +22,8 @@ from tests.support.processes import ROOT, RunningProcess, is_running
 READY_WITHIN_S = 90
 STOPPED_WITHIN_S = 40
 
+pytestmark = pytest.mark.timeout(3 * READY_WITHIN_S)
+
 Mt = Callable[..., tuple[int, str, str]]
 Alive = Callable[[], list[int]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,10 +29,11 @@ class Staff:
     fleet: Fleet
     group: ProcessGroup
     place: Place
+    ended: threading.Event  # the group has given its workers up
 
     def check(self) -> None:
-        """Raise MeetingTasksError with the end of the log when no worker runs any more."""
-        if not self.group.pids():
+        """Raise MeetingTasksError with the end of the log when no worker will run any more."""
+        if self.ended.is_set():
             raise no_workers(self.place)
 
 
@@ -52,11 +54,18 @@ def staff(place: Place) -> Iterator[Staff]:
             ProcessGroup(programs, restart=RESTART, stream=log, colour=False) as group,
             TaskDispatcher(settings=settings) as dispatcher,
         ):
+            ended = threading.Event()
+            threading.Thread(target=_tell_end, args=(group, ended), name="end of the workers", daemon=True).start()
             try:
-                wait_until_ready(dispatcher, len(programs), alive=lambda: len(group.pids()) > 0)
+                wait_until_ready(dispatcher, len(programs), alive=lambda: not ended.is_set())
             except MeetingTasksError as error:
                 raise no_workers(place) from error
-            yield Staff(Fleet(dispatcher, RunStore(dispatcher.store.client)), group, place)
+            yield Staff(Fleet(dispatcher, RunStore(dispatcher.store.client)), group, place, ended)
+
+
+def _tell_end(group: ProcessGroup, ended: threading.Event) -> None:
+    group.wait()
+    ended.set()
 
 
 def no_workers(place: Place) -> MeetingTasksError:
