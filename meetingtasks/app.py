@@ -28,8 +28,23 @@ def create_app(service: str, settings: Settings | None = None, *, queue: str | N
     app.conf.update(configuration(settings, default_queue=queue or f"{service}_tasks"))
     if settings.broker_url.startswith(_REDIS_SCHEMES):
         # a type that this worker does not know waits for one that does: a deploy may be half-way
-        app.conf.broker_transport_options["known_type"] = lambda name: name in app.tasks
+        app.conf.broker_transport_options["known_type"] = KnownTypes(app)
     return app
+
+
+class KnownTypes:
+    """Whether an app's worker knows a task type; as JSON (``celery inspect stats`` shows it) the names themselves."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def __call__(self, name: str) -> bool:
+        """Tell whether the type is declared here."""
+        return name in self._app.tasks
+
+    def __json__(self) -> list[str]:
+        """Return the names, as kombu's encoder asks."""
+        return sorted(self._app.tasks)
 
 
 @celeryd_after_setup.connect

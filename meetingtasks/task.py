@@ -20,7 +20,7 @@ from meetingtasks.app import create_app, declare_queue, has_companion
 from meetingtasks.backend import TaskStoreBackend
 from meetingtasks.catalogue import TaskType
 from meetingtasks.context import TaskContext, detached
-from meetingtasks.errors import InvalidPayload, TaskCancelled, TaskConflict
+from meetingtasks.errors import BusinessError, InvalidPayload, TaskCancelled, TaskConflict
 from meetingtasks.failures import classify, readable
 from meetingtasks.payloads.border import validate
 from meetingtasks.retry import GiveUp
@@ -74,6 +74,7 @@ class ServiceTask(Task):  # type: ignore[type-arg]
 
     abstract = True
     typing = False  # the payload model checks more than a signature can
+    throws: tuple[type[Exception], ...] = (BusinessError,)  # the caller's matter: one line in the log, no traceback
     max_retries = None  # what follows a failure is decided by the class of its error
     task_type: TaskType
     handler: Callable[[Any, TaskContext], Any]

@@ -14,7 +14,7 @@ from meetingtasks.errors import BusinessError
 from meetingtasks.failures import register
 from meetingtasks.settings import current
 from meetingtasks.states import ErrorClass
-from meetingtasks.task import Service
+from meetingtasks.task import Service, ServiceTask
 from meetingtasks.task_types import CATALOGUE
 from workers.engines import errors
 from workers.engines.http import EndpointFailed
@@ -30,6 +30,7 @@ register(errors.NotConfigured, ErrorClass.BUSINESS)
 register(errors.OutOfResource, ErrorClass.RESOURCE)
 register(errors.Cancelled, ErrorClass.BUSINESS)
 register(EndpointFailed, ErrorClass.NETWORK)
+ServiceTask.throws += (errors.InvalidInput, errors.NotConfigured, errors.Cancelled)
 
 
 def make_service(name: str, *, queue: str | None = None) -> Service:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from meetingtasks import settings as settings_module
 from meetingtasks.cli import services
 from meetingtasks.cli.fleet import Fleet, wait_until_ready
+from meetingtasks.cli.server_file import AlreadyRunning, ServerFile
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.embedded import EmbeddedServer
 from meetingtasks.errors import MeetingTasksError
@@ -53,6 +54,7 @@ def staff(place: Place) -> Iterator[Staff]:
         with (
             ProcessGroup(programs, restart=RESTART, stream=log, colour=False) as group,
             TaskDispatcher(settings=settings) as dispatcher,
+            _findable(server.url),
         ):
             ended = threading.Event()
             threading.Thread(target=_tell_end, args=(group, ended), name="end of the workers", daemon=True).start()
@@ -61,6 +63,21 @@ def staff(place: Place) -> Iterator[Staff]:
             except MeetingTasksError as error:
                 raise no_workers(place) from error
             yield Staff(Fleet(dispatcher, RunStore(dispatcher.store.client)), group, place, ended)
+
+
+@contextmanager
+def _findable(url: str) -> Iterator[None]:
+    """Let ``meetingtasks status`` in another terminal find this server, unless a running fleet has that place."""
+    try:
+        note = ServerFile().__enter__()
+    except (AlreadyRunning, OSError):
+        yield
+        return
+    try:
+        note.write(url)
+        yield
+    finally:
+        note.__exit__()
 
 
 def _tell_end(group: ProcessGroup, ended: threading.Event) -> None:

@@ -67,7 +67,7 @@ def succeed_at(self: Any, retries: int, countdown: float = 0.1) -> int:
 @app.task(bind=True)
 def nap(self: Any, name: str, seconds: float) -> str:
     note(f"start {name} {os.getpid()} {bool(self.request.delivery_info.get('redelivered'))}")
-    time.sleep(seconds)
+    time.sleep(seconds)  # the work itself
     note(f"end {name}")
     return name
 

@@ -169,3 +169,14 @@ def test_celerys_own_results_read_the_same_record(
     with pytest.raises(Exception, match="refused on purpose"):
         failed.get(timeout=20)
     assert failed.state == "FAILURE"
+
+
+def test_celerys_inspection_of_a_worker_answers(
+    dispatcher: TaskDispatcher, start_worker: Callable[..., RunningProcess]
+) -> None:
+    worker = start_worker()
+    inspection = dispatcher.app.control.inspect(timeout=5)
+    for answers in (inspection.stats(), inspection.conf(), inspection.registered(), inspection.active_queues()):
+        (answer,) = (answers or {}).values()
+        assert "error" not in answer
+    assert "EncodeError" not in worker.output

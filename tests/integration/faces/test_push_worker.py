@@ -178,7 +178,7 @@ class Pipeline:
     def run(self, data, context):
         print("began", context.task_id, context.attempt)
         while not Path(data["until_file"]).exists():
-            time.sleep(0.02)
+            time.sleep(0.02)  # the work itself
         return "done"
 
 queue = QueueManager(redis_url=sys.argv[1], queue_name="my_queue", visibility_timeout_s=1)
