@@ -1,8 +1,7 @@
 """Handlers in this process and a queue between them and whoever publishes. Needs a server and MT_BROKER_URL."""
 
-from meetingtasks import NetworkError, TaskDispatcher
-from meetingtasks.message_queue import RedisMessageQueue
-from meetingtasks.messages import Message, ReceivedMessage, RedisQueueConfig
+from meetingtasks import Message, NetworkError, RedisMessageQueue, RedisQueueConfig, TaskDispatcher
+from meetingtasks.messages import ReceivedMessage
 
 
 def greet(message: ReceivedMessage) -> dict[str, object]:

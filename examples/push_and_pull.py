@@ -4,9 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from meetingtasks import TaskContext
-from meetingtasks.push_worker import TaskWorker
-from meetingtasks.queue_manager import QueueManager
+from meetingtasks import QueueManager, TaskContext, TaskWorker
 from meetingtasks.settings import current
 
 

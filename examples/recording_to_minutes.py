@@ -6,9 +6,8 @@ Usage: python examples/recording_to_minutes.py [FILE]
 import sys
 from pathlib import Path
 
-from meetingtasks import Progress, TaskDispatcher
+from meetingtasks import Progress, StateService, TaskDispatcher
 from meetingtasks.settings import current
-from meetingtasks.state_service import StateService
 from workers.engines.storage import Storage
 
 SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "second.flac"

@@ -1,6 +1,7 @@
 """Every example runs as its reader would run it, and prints what it promises."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -97,6 +98,20 @@ def test_local_events() -> None:
     assert "stream_started stream_123 from media_service" in printed
     assert "stream.started stream_124 from media_service" in printed
     assert "'total_emitted': 2, 'total_processed': 2" in printed
+
+
+def test_the_programs_in_the_readme(fleet: Fleet) -> None:
+    sound = fleet.storage.put(ROOT / "samples" / "second.flac", "uploads/meeting.flac").url
+    given = {"redis://127.0.0.1:6379/0": fleet.server.url, "file:///srv/recordings/call.wav": sound}
+    programs = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    printed = []
+    for program in programs:
+        for said, here in given.items():
+            program = program.replace(said, here)  # noqa: PLW2901 - the same program, here
+        printed.append(run("-c", program, **fleet.env))
+    assert "this is a" in printed[0]
+    assert "pending" in printed[1]
+    assert "minutes.json" in printed[1]
 
 
 def test_every_example_has_its_test_and_is_listed() -> None:
