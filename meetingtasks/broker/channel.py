@@ -69,6 +69,8 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
         self.keeper.ack(tag)
         if self.closed or not self._consumers:
             self._flush()
+        else:
+            self.consuming.ended()
 
     def give_back(self, tag: str) -> None:
         """Put a message back because its run died; the last time it becomes a dead letter."""
@@ -102,12 +104,15 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
         (self._plain.add if no_ack else self._plain.discard)(queue)
+        if not no_ack:
+            self.keeper.watch(self.consuming)
         consumer = super().basic_consume(queue, no_ack, *args, **kwargs)
         self.consuming.ring()
         return consumer
 
     def _basic_cancel(self, consumer_tag: str) -> None:
         super()._basic_cancel(consumer_tag)
+        self.consuming.give_back()
         if self.active_queues:
             self.consuming.ring()
 

@@ -22,7 +22,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from meetingtasks.broker import adoption, delivery, kombu_parts, scripts
+from meetingtasks.broker.ahead import AHEAD_S, Ahead
 from meetingtasks.broker.keys import TOKEN, QueueKeys, consumer_bell
+from meetingtasks.broker.message import Message
 from meetingtasks.clock import SYSTEM
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REPLY_OVERDUE_S: Final = 5.0  # beyond the time that the server itself may take
-PAUSE_S: Final = 0.002  # between fetches of a busy worker, unless half of its slots are free
+INLINE_S: Final = 0.001  # a hand-over that takes longer has run the task
 REFUSED_PAUSE_S: Final = 1.0
 SWEEP_S: Final = 1.0  # how often a busy worker looks for messages of stock producers
 COLLECT_AT_ONCE: Final = 1000
@@ -48,6 +50,7 @@ class Fetch:
     acks: list[Lease]
     queues: Sequence[QueueKeys]
     owner: str
+    wanted: int
 
 
 class Consuming:
@@ -62,7 +65,10 @@ class Consuming:
         self._numbers = itertools.count(1)
         self._fetch: Fetch | None = None
         self._look = True
-        self._waiting = False
+        self.ahead = Ahead()
+        self._fetched_s = 0.0
+        self._handing_over = False
+        self._inline = False
         self._turn = 0
         self._sent_s = 0.0
         self._trouble_until_s = 0.0
@@ -120,47 +126,39 @@ class Consuming:
             if self._fetch is None and channel.keeper.has_acks:
                 channel.keeper.flush(channel.raw)
             return
-        free = channel.qos.free()
-        if free == 0:
-            return
-        if self._look and free is not None and self._better_wait(free):
-            return
         self.start()
 
-    def _better_wait(self, free: int) -> bool:
-        """Tell whether to let more slots become free first: with tasks of a millisecond, fetching each alone is dear.
-
-        Fetches that are at least half of what may be held go at once, others `PAUSE_S` after the last one.
-        """
-        loop, count = self._channel.connection.loop, self._channel.qos.prefetch_count
-        if loop is None or 2 * free >= count:
-            return False
-        left_s = self._sent_s + PAUSE_S - SYSTEM.monotonic_s()
-        if left_s <= 0:
-            return False
-        if not self._waiting:
-            self._waiting = True
-            loop.call_later(left_s, self._stop_waiting)
-        return True
-
-    def _stop_waiting(self) -> None:
-        self._waiting = False  # the loop's next turn comes at once and fetches
-
     def start(self) -> None:
-        """Fetch when something may be there, else listen."""
-        queues, free, most = self._channel.lease_queues, self._channel.qos.free(), self._channel.options.max_fetch
+        """Fetch when something may be there and there is room, listen when nothing is there."""
+        queues = self._channel.lease_queues
         if self._look and queues:
-            self._send_fetch(queues, most if free is None else min(free, most))
-        else:
+            wanted = self._wanted()
+            if wanted > 0:
+                self._send_fetch(queues, wanted)
+        elif self._channel.qos.free() != 0:
             self._send_listen(queues)
+
+    def _wanted(self) -> int:
+        free: int | None = self._channel.qos.free()
+        most = self._channel.options.max_fetch
+        if free is None:
+            return most
+        taken, ahead = len(self.ahead), self.ahead.number
+        if taken > ahead // 2:
+            return 0
+        if free and not ahead and self._inline:
+            return 1  # one runs before the next can begin
+        return min(free + ahead - taken, most)
 
     def _send_fetch(self, queues: Sequence[QueueKeys], wanted: int) -> None:
         acks = self._channel.keeper.take_acks(keys.queue for keys in queues)
         owner, terms = self.new_owner(), self._channel.options.lease.terms
+        self.ahead.measure(SYSTEM.monotonic_s() - self._fetched_s)
+        self._fetched_s = SYSTEM.monotonic_s()
         self._turn = (self._turn + 1) % len(queues)
         sent = [lease.acknowledgement for lease in acks]
         call = scripts.fetch(queues, wanted, owner, terms, acks=sent, turn=self._turn)
-        self._fetch = Fetch(call, acks, queues, owner)
+        self._fetch = Fetch(call, acks, queues, owner, wanted)
         self._send(*call.command)
 
     def _send_listen(self, queues: Sequence[QueueKeys]) -> None:
@@ -198,7 +196,7 @@ class Consuming:
         self._fetch = None
         if fetch is None:
             return self._woken(reply)
-        return self._fetched(fetch.call.read(reply), fetch.acks)
+        return self._fetched(fetch.call.read(reply), fetch)
 
     def _woken(self, reply: list[bytes] | None) -> bool:
         self._look = True
@@ -215,16 +213,84 @@ class Consuming:
         adoption.adopt(channel, keys)
         raise Empty
 
-    def _fetched(self, fetched: Fetched, acks: Sequence[Lease]) -> bool:
-        channel = self._channel
+    def _fetched(self, fetched: Fetched, fetch: Fetch) -> bool:
+        channel, acks = self._channel, fetch.acks
         channel.keeper.lost(acks[position] for position in fetched.lost if not acks[position].sent_before)
-        self._look = bool(fetched.messages)
+        # fewer than wanted: the queues are empty, and whatever comes from now on rings
+        self._look = sum(not message.verdict for message in fetched.messages) >= fetch.wanted
         self._due_in(None if self._look else fetched.wait_ms)
         if fetched.foreign or SYSTEM.monotonic_s() - self._swept_s > SWEEP_S:
             self._sweep()
-        if not delivery.deliver(channel, fetched.messages):
+        self.ahead.put(delivery.accepted(channel, fetched.messages))
+        if not self.hand_over():
             raise Empty
         return True
+
+    # ---- handing over
+
+    def hand_over(self) -> int:
+        """Hand taken messages to their consumers, as far as there are free slots; returns how many."""
+        if self._handing_over:
+            return 0
+        self._handing_over, handed = True, 0
+        try:
+            while len(self.ahead):
+                if self._channel.qos.free() == 0:
+                    if not self._run_acknowledgements():
+                        break
+                elif (raw := self.ahead.take()) is not None:
+                    self._hand(raw)
+                    handed += 1
+        finally:
+            self._handing_over = False
+        return handed
+
+    def _hand(self, raw: dict[str, Any]) -> None:
+        channel, queue = self._channel, raw["properties"][delivery.QUEUE]
+        if queue not in channel.connection._callbacks:
+            channel.hand_back([raw["properties"]["delivery_tag"]])
+            return
+        began_s = SYSTEM.monotonic_s()
+        channel.connection._deliver(raw, queue)
+        self._inline = SYSTEM.monotonic_s() - began_s > INLINE_S
+        if self._inline and len(self.ahead):
+            self._after_inline()
+
+    def _after_inline(self) -> None:
+        """Tell what is done before the next task runs right here, and look anew for what is important."""
+        self._run_acknowledgements()
+        if self.ahead.age_s > AHEAD_S:
+            self.give_back()
+        elif self._channel.keeper.has_acks:
+            self._channel.keeper.flush(self._channel.raw)
+
+    def _run_acknowledgements(self) -> bool:
+        """Run what Celery has left for the event loop's next turn about ended tasks; False when there was nothing."""
+        loop, found = self._channel.connection.loop, False
+        if loop is None or not loop._ready:
+            return False
+        for callback in loop._pop_ready():
+            if _is_an_end(callback):
+                callback()
+                found = True
+            else:
+                loop.call_soon(callback)
+        return found
+
+    def ended(self) -> None:
+        """Fill the slot of a task that has ended."""
+        self.ahead.one_ended()
+        loop = self._channel.connection.loop
+        if len(self.ahead) and self.hand_over() and loop is not None and loop._ready and loop._waker is not None:
+            loop._waker.wake()  # it ran right here: its end must not wait for the next event
+
+    def give_back(self) -> None:
+        """Give back what was taken and not handed over."""
+        self._channel.hand_back(raw["properties"]["delivery_tag"] for raw in self.ahead.take_all())
+
+    def give_back_overdue(self) -> list[str]:
+        """Take out what has waited too long and return its delivery tags; called by the lease thread."""
+        return [raw["properties"]["delivery_tag"] for raw in self.ahead.take_overdue()]
 
     def _sweep(self) -> None:
         self._swept_s = SYSTEM.monotonic_s()
@@ -280,3 +346,12 @@ class Consuming:
         self._due_in(None)
         self.forget_fetch()
         self._channel._in_poll = None
+        if len(self.ahead):
+            self.give_back()
+
+
+def _is_an_end(callback: Any) -> bool:
+    """Tell whether a callback of the event loop acknowledges or rejects a message; see Celery's prefork pool."""
+    function = getattr(callback, "fun", None)
+    name, owner = getattr(function, "__name__", None), getattr(function, "__self__", None)
+    return name in ("ack_log_error", "reject_log_error") and isinstance(owner, Message)

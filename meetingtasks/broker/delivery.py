@@ -1,5 +1,4 @@
 """The way of a leased message from the fetch to Celery, or past it: into the dead letters, the quarantine, or back."""
-# ruff: noqa: SLF001 - kombu hands messages over by private methods
 
 from __future__ import annotations
 
@@ -25,25 +24,6 @@ logger = logging.getLogger(__name__)
 
 QUEUE: Final = "mt_queue"  # property of a delivered message: where it was leased
 DEFER_S: Final = 5.0  # how long a task of unknown type is put back each time
-
-
-def deliver(channel: LeaseChannelMixin, messages: Sequence[Leased]) -> int:
-    """Hand messages to their consumers in order; whatever cannot be handed over goes back at once.
-
-    Returns how many were handed over.
-    """
-    ready = accepted(channel, messages)
-    handed = 0
-    try:
-        for raw in ready:
-            queue = raw["properties"][QUEUE]
-            if queue not in channel.connection._callbacks or not channel.qos.can_consume():
-                break
-            handed += 1
-            channel.connection._deliver(raw, queue)
-    finally:
-        channel.hand_back(raw["properties"]["delivery_tag"] for raw in ready[handed:])
-    return handed
 
 
 def accepted(channel: LeaseChannelMixin, messages: Sequence[Leased]) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ import os
 import random
 import threading
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
@@ -36,6 +37,14 @@ RETRY_S: Final = (0.1, 0.4)  # pause after a failed round trip, drawn between th
 AT_ONCE: Final = 1000  # leases or acknowledgements per round trip
 DOZE_S: Final = 1.0  # after this long without a message it looks only when it is woken
 IDLE_S: Final = 10.0  # with nothing to keep, the thread ends after this
+
+
+class Watched(Protocol):
+    """A consumer that takes messages before it can hand them over."""
+
+    def give_back_overdue(self) -> list[str]:
+        """Return the delivery tags of messages that it will not hand over."""
+        ...
 
 
 @dataclass(slots=True)
@@ -75,6 +84,7 @@ class LeaseKeeper:
         self._orphans: set[str] = set()
         self._acks: list[Lease] = []
         self._returns: list[Lease] = []
+        self._watched: weakref.WeakSet[Watched] = weakref.WeakSet()
         self._abandoned: list[tuple[QueueKeys, str]] = []
         self._lock = threading.RLock()  # a message may be collected, and so released, at any point
         self._work = threading.Event()
@@ -113,6 +123,10 @@ class LeaseKeeper:
     def has_acks(self) -> bool:
         """Whether acknowledgements wait to be sent."""
         return bool(self._acks)
+
+    def watch(self, consumer: Watched) -> None:
+        """Give back what this consumer takes and does not hand over in time."""
+        self._watched.add(consumer)
 
     def orphan(self, tag: str) -> None:
         """Mark a held message whose channel is gone; it still fills a slot of this process."""
@@ -253,6 +267,9 @@ class LeaseKeeper:
     def _serve(self, renew_at_s: float) -> float:
         """Send and renew what is due; returns when to renew next."""
         try:
+            for consumer in list(self._watched):
+                for tag in consumer.give_back_overdue():
+                    self.release_unrun(tag)
             if self._waiting:
                 self.flush(self._own_client())
             if SYSTEM.monotonic_s() < renew_at_s:
@@ -296,12 +313,18 @@ class LeaseKeeper:
             scripts.abandon(keys, owner).run(client)
             with self._lock:
                 self._abandoned.remove((keys, owner))
-        while self._returns:
-            lease = self._returns[0]
-            pairs, deaths = [(lease.id, lease.owner)], self._options.max_deliveries
-            scripts.release(lease.keys, pairs, counted=False, max_deliveries=deaths).run(client)
+        with self._lock:
+            returns, self._returns = self._returns, []
+        parts = _by_queue(returns)
+        try:
+            while parts:
+                keys, leases = parts[0]
+                pairs, deaths = [(lease.id, lease.owner) for lease in leases], self._options.max_deliveries
+                scripts.release(keys, pairs, counted=False, max_deliveries=deaths).run(client)
+                del parts[0]
+        finally:
             with self._lock:
-                self._returns.remove(lease)
+                self._returns += [lease for _, leases in parts for lease in leases]
 
 
 def _by_queue(leases: Iterable[Lease]) -> list[tuple[QueueKeys, Sequence[Lease]]]:

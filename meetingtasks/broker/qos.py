@@ -27,8 +27,8 @@ class QoS(kombu_parts.virtual.QoS):  # type: ignore[misc] # see kombu_parts
 
     def ack(self, delivery_tag: str) -> None:
         """End a message."""
-        self.channel.end(delivery_tag)
         super().ack(delivery_tag)
+        self.channel.end(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Give a message up, or with ``requeue`` back: that counts as a delivery, and the last one makes it dead."""

@@ -36,7 +36,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(
         message_id=IDS,
-        priority=st.integers(0, 9),
+        priority=st.integers(0, 10),
         key=KEYS,
         delayed=st.booleans(),
         cost=st.sampled_from([1, COST, 5000]),
@@ -223,5 +223,6 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 def test_a_queue_keeps_every_message_in_one_place_and_in_order(redis_url: str) -> None:
+    steps = settings(max_examples=60, stateful_step_count=40)
     with redis.Redis.from_url(redis_url) as client:
-        run_state_machine_as_test(lambda: QueueMachine(client), settings=settings(max_examples=60, stateful_step_count=40))
+        run_state_machine_as_test(lambda: QueueMachine(client), settings=steps)
