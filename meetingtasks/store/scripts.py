@@ -41,5 +41,8 @@ class Script:
 def load(name: str) -> Script:
     """Read ``lua/<name>.lua``, with the functions of ``lua/common.lua`` in front."""
     folder = resources.files("meetingtasks.store") / "lua"
-    source = (folder / "common.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
+    body = (folder / f"{name}.lua").read_text("utf-8")
+    # a full server still takes what ends work: those scripts say so in a first line that must stay the first
+    flags, body = body.split("\n", 1) if body.startswith("#!") else ("", body)
+    source = (f"{flags}\n" if flags else "") + (folder / "common.lua").read_text("utf-8") + body
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- cancel: a waiting task ends at once, a running one is told.
 -- KEYS  1 task record  2 live  3 counts  4 stream  5 done channel
 -- ARGV  1 id  2 stream cap  3 reason  4 actor  5 record's lifetime in s  6 '1' = leave a running task alone

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- finish: the one final state of a task, by the attempt that owns it.
 -- KEYS  1 task record  2 live  3 counts  4 stream  5 done channel  6 dead
 -- ARGV  1 id  2 stream cap  3 token; '' = the worker's main process speaks for a child that cannot

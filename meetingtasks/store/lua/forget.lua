@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- forget: drop the record of a task that has ended; a dead letter stays.
 -- KEYS  1 task record
 -- Returns 1 when it was dropped, 0 when it is live, dead or unknown.

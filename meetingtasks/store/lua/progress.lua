@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- progress: how far the running attempt is; the percent never falls within it.
 -- KEYS  1 task record
 -- ARGV  1 id  2 token  3 percent  4 step  5 completed steps  6 total steps  7 message

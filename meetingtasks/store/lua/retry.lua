@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- retry: a failed attempt ends, the next one is planned. Goes with the enqueueing of its message.
 -- KEYS  1 task record  2 counts  3 stream
 -- ARGV  1 id  2 stream cap  3 retries from now on  4 planned time in ms, '' = at once  5 the error's message

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- run_end: the one end of a run.
 -- KEYS  1 run  2 live runs  3… further keys of the run, which get its lifetime
 -- ARGV  1 id  2 final state  3 lifetime in s  4 outcome as JSON

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- run_note: note something in a run's record; a run that is gone is not made anew.
 -- KEYS  1 run
 -- ARGV  1 field that only the first note sets, '' = none  2 its value  3… field, value, … that every note sets

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- run_part: keep the outcome of one part of a stage, and release the parts that are now complete from the start.
 -- KEYS  1 run  2 parts of the stage  3 released list
 -- ARGV  1 stage  2 index  3 outcome as JSON  4 '1' = this stage's parts are released in order

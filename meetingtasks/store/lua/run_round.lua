@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- run_round: count that a stage was opened once more.
 -- KEYS  1 run
 -- ARGV  1 stage

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- start: the right to run an attempt now. The token fences: only its owner may report progress or an end.
 -- KEYS  1 task record  2 live  3 counts  4 stream  5 done channel
 -- ARGV  1 id  2 stream cap  3 retries in the message  4 token  5 worker  6 pid  7 record's lifetime in s
