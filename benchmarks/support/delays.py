@@ -12,7 +12,7 @@ from benchmarks.support.scale_of import Scale
 from benchmarks.support.sides import in_turn
 from benchmarks.support.waits import wait_for
 
-AHEAD_S = 5.0
+AHEAD_S = 3.0
 PATIENCE_S = 30.0
 FLAT_MIB = 16.0
 EARLY_S = 0.05  # clocks and times in whole ms

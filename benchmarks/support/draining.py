@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from benchmarks.support.messages import message
 from benchmarks.support.place import Place, RunningWorker, cpu_s_of
 from benchmarks.support.waits import must
 
@@ -21,17 +20,16 @@ class Drained:
     cpu_us: float
 
 
-def drained(place: Place, pool: str, tasks: int, *, waiting: int = 0, keys: int = 0) -> Drained:
-    """Fill a queue with ``waiting`` tasks (or ``tasks``) of ``keys`` meetings, and run ``tasks`` of them.
+def drained(place: Place, pool: str, tasks: int, *, keys: int = 0) -> Drained:
+    """Fill a queue with tasks of ``keys`` meetings (0: of none) and let a fresh worker run them.
 
     The worker's first tenth is its warm-up; both ends are read from the server.
     """
-    waiting = max(waiting, tasks)
     place.client.flushall()
-    place.fill([message("noop", PAYLOAD, key=f"m{i % keys}" if keys else "") for i in range(waiting)])
+    place.fill_copies("noop", tasks, PAYLOAD, keys=keys)
     running = place.worker(pool)
-    left, began_s, began_cpu_s = _reached(place, running, waiting - tasks // 10)
-    end, ended_s, ended_cpu_s = _reached(place, running, waiting - tasks)
+    left, began_s, began_cpu_s = _reached(place, running, tasks - tasks // 10)
+    end, ended_s, ended_cpu_s = _reached(place, running, 0)
     running.kill()
     done = left - end
     return Drained(done / (ended_s - began_s), (ended_cpu_s - began_cpu_s) / done * 1e6)

@@ -25,7 +25,7 @@ def rows(scale: Scale) -> Iterator[Row]:
         def measure(place: Place, pool: str = pool) -> tuple[int, int]:
             return _kill(place, pool, scale.kills_per_pool)
 
-        stock, ours = in_turn(measure, max_deliveries=NO_DEATHS)
+        stock, ours = in_turn(measure, max_deliveries=NO_DEATHS, lease_s=3.0, renew_s=1.0)
         what = f"kill -9 of a busy worker, {scale.kills_per_pool} times, {pool}"
         yield exactly(f"{what}: tasks lost", stock[0], ours[0], 0)
         yield at_most(f"{what}: extra starts", stock[1], ours[1], scale.kills_per_pool * slots)

@@ -8,24 +8,26 @@ import os
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from itertools import islice
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import redis
 
 from benchmarks.support import worker
-from benchmarks.support.messages import Message
+from benchmarks.support.messages import NORMAL, Message, copies
 from benchmarks.support.waits import must, wait_for
-from meetingtasks.broker import LeaseQueue
+from meetingtasks.broker import LeaseQueue, Outgoing
 from meetingtasks.broker.outgoing import prepare
 from meetingtasks.embedded import EmbeddedServer
 
 QUEUE: Final = "celery"
 STOCK_LISTS: Final = {0: QUEUE, 3: f"{QUEUE}\x06\x163", 6: f"{QUEUE}\x06\x166", 9: f"{QUEUE}\x06\x169"}
 AT_ONCE: Final = 500
+Item = TypeVar("Item")
 START_S: Final = 30.0
 IMPORTED: Final = [  # before the fork
     "benchmarks.support.worker",
@@ -150,6 +152,14 @@ class Place:
                     pipe.lpush(STOCK_LISTS[message["properties"]["priority"]], json.dumps(message))
                 pipe.execute()
 
+    def fill_copies(self, task: str, number: int, *args: Any, keys: int = 0) -> None:
+        """Put equal tasks of ``keys`` meetings (0: of none) into the queue."""
+        for part in batched(copies(task, number, *args, keys=keys), AT_ONCE):
+            if self.ours:
+                self.queue.enqueue_many([Outgoing(f"{task_id}:0", raw, key=key) for task_id, raw, key in part])
+            else:
+                self.client.lpush(STOCK_LISTS[NORMAL], *(raw for _, raw, _ in part))
+
     def left(self) -> int:
         """Count what is not done: waiting, delayed or with a worker, as far as the server knows."""
         if self.ours:
@@ -210,6 +220,13 @@ class Place:
     def process_of(self, name: str) -> int:
         """Return the process in which a task first started."""
         return next(int(words[3]) for line in self.lines() if (words := line.split())[1:3] == ["start", name])
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut a long row of items into lists."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 def pids_of_group(group: int) -> list[int]:

@@ -35,8 +35,8 @@ SHORT = Scale(
     big_meeting=2_000,
     fair_rounds=4,
     restarts=2,
-    drained=1_200,
-    published=500,
+    drained=1_000,
+    published=300,
     rounds=3,
     deep=100_000,
 )
