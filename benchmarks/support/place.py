@@ -152,13 +152,15 @@ class Place:
                     pipe.lpush(STOCK_LISTS[message["properties"]["priority"]], json.dumps(message))
                 pipe.execute()
 
-    def fill_copies(self, task: str, number: int, *args: Any, keys: int = 0) -> None:
-        """Put equal tasks of ``keys`` meetings (0: of none) into the queue."""
+    def fill_copies(self, task: str, number: int, *args: Any, keys: int = 0, queue: str = QUEUE) -> None:
+        """Put equal tasks of ``keys`` meetings (0: of none) into a queue."""
         for part in batched(copies(task, number, *args, keys=keys), AT_ONCE):
             if self.ours:
-                self.queue.enqueue_many([Outgoing(f"{task_id}:0", raw, key=key) for task_id, raw, key in part])
+                LeaseQueue(self.client, queue).enqueue_many(
+                    [Outgoing(f"{task_id}:0", raw, key=key) for task_id, raw, key in part]
+                )
             else:
-                self.client.lpush(STOCK_LISTS[NORMAL], *(raw for _, raw, _ in part))
+                self.client.lpush(f"{queue}{STOCK_LISTS[NORMAL].removeprefix(QUEUE)}", *(raw for _, raw, _ in part))
 
     def left(self) -> int:
         """Count what is not done: waiting, delayed or with a worker, as far as the server knows."""
