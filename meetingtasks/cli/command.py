@@ -60,7 +60,7 @@ def broker_option(function: Callable[..., Any]) -> Callable[..., Any]:
         "--broker-url",
         metavar="URL",
         help="The broker. Default: MT_BROKER_URL or the settings file; where neither names one, the server of the "
-        "`meetingtasks up` that runs in this directory (var/run/server.json).",
+        "`meetingtasks up` or demonstration that runs in this directory (var/run/server.json).",
     )(function)
 
 

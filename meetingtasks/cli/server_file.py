@@ -1,4 +1,4 @@
-"""The note by which ``meetingtasks up`` is found from another terminal in the same directory.
+"""The note by which a running fleet is found from another terminal in the same directory.
 
 The file is locked as long as its writer lives, so a note that a killed process left behind is never believed. A note
 of another user is not believed either: it could lead to that user's server.
@@ -29,7 +29,7 @@ class RunningServer:
 
 
 class AlreadyRunning(MeetingTasksError):
-    """Another ``meetingtasks up`` runs in this directory."""
+    """Another ``meetingtasks up``, or a demonstration, runs in this directory."""
 
     code = "already_running"
 
@@ -50,7 +50,9 @@ class ServerFile:
         if not _lock(file):
             text = file.read()
             file.close()
-            raise AlreadyRunning(f"`meetingtasks up` already runs in this directory{_process(text)}; stop it first")
+            raise AlreadyRunning(
+                f"`meetingtasks up` or a demonstration already runs in this directory{_process(text)}; stop it first"
+            )
         self._file = file
         return self
 

@@ -161,7 +161,7 @@ def test_stopping_it_half_way_leaves_nothing(
         demo.send(number)
         assert demo.wait(60) == code, demo.output
         assert alive() == []
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert "Traceback" not in demo.output
 
 
