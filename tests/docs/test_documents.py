@@ -166,3 +166,5 @@ def test_every_guarantee_names_a_test_that_exists() -> None:
     assert len(named) > 20
     gone = [f"{path}::{name}" for path, name in named if f"def {name}(" not in text_of(ROOT / path)]
     assert gone == []
+    failing = re.compile(r"@pytest\.mark\.(?:xfail|skip)\b[^\n]*\n(?:@[^\n]*\n)*def (test_\w+)")
+    assert {name for path, name in named if name in failing.findall(text_of(ROOT / path))} == set()
