@@ -1,8 +1,8 @@
 """Messages taken ahead of a free slot, while tasks are so short that a round trip for each would be most of the work.
 
-How many is a matter of time, not of number: as many as end within 2 ms at the present rate, and none at all once a task
-takes longer. What has not begun 20 ms later is given back by the lease thread, whatever the worker is doing. So no task
-waits behind taken ones for longer than it takes to send a message.
+How many is a matter of time, not of number: while a task takes less than 2 ms from its hand-over to its end, as many as
+end within 5 ms; else none. What has not begun 20 ms later is given back by the lease thread, whatever the worker is
+doing. So an important task waits behind taken ones for hardly longer than its message takes to arrive.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from meetingtasks.clock import SYSTEM
 
-AHEAD_S: Final = 0.002
+SHORT_S: Final = 0.002
+AHEAD_S: Final = 0.005
 GIVE_BACK_S: Final = 0.02
-NEWEST: Final = 0.3  # weight of the newest measurement
+NEWEST: Final = 0.1  # weight of the newest measurement
 LONG_S: Final = 0.05  # longer tasks count as this long, so that a run of short ones is noticed soon
 
 
@@ -25,17 +26,15 @@ class Ahead:
     def __init__(self) -> None:
         self._messages: deque[dict[str, Any]] = deque()
         self._put_s = 0.0
-        self._ended = 0
-        self._per_task_s = LONG_S
+        self._task_s = LONG_S
 
     def __len__(self) -> int:
         """Count the taken messages."""
         return len(self._messages)
 
-    @property
-    def number(self) -> int:
-        """How many messages to take ahead now."""
-        return int(AHEAD_S / self._per_task_s)
+    def number(self, slots: int) -> int:
+        """How many messages to take ahead now, with so many slots that work at once."""
+        return int(slots * AHEAD_S / self._task_s) if self._task_s < SHORT_S else 0
 
     @property
     def age_s(self) -> float:
@@ -65,15 +64,9 @@ class Ahead:
         """Take out what has waited too long; nothing is then taken ahead until tasks are seen to be short again."""
         if not self._messages or self.age_s < GIVE_BACK_S:
             return []
-        self._per_task_s = LONG_S
+        self._task_s = LONG_S
         return self.take_all()
 
-    def one_ended(self) -> None:
-        """Count a task that has ended."""
-        self._ended += 1
-
-    def measure(self, since_s: float) -> None:
-        """Learn from the tasks that ended since the last fetch, ``since_s`` ago, how long one takes."""
-        ended, self._ended = self._ended, 0
-        if ended:
-            self._per_task_s += NEWEST * (min(LONG_S, since_s / ended) - self._per_task_s)
+    def one_ended(self, after_s: float) -> None:
+        """Learn from a task that ended so long after its hand-over."""
+        self._task_s += NEWEST * (min(LONG_S, after_s) - self._task_s)

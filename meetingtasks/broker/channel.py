@@ -66,11 +66,11 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
 
     def end(self, tag: str) -> None:
         """Acknowledge a message: with the next fetch, or at once when this channel consumes no more."""
-        self.keeper.ack(tag)
+        lease = self.keeper.ack(tag)
         if self.closed or not self._consumers:
             self._flush()
-        else:
-            self.consuming.ended()
+        elif lease is not None:
+            self.consuming.ended(lease)
 
     def give_back(self, tag: str) -> None:
         """Put a message back because its run died; the last time it becomes a dead letter."""

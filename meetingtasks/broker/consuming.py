@@ -66,7 +66,6 @@ class Consuming:
         self._fetch: Fetch | None = None
         self._look = True
         self.ahead = Ahead()
-        self._fetched_s = 0.0
         self._handing_over = False
         self._inline = False
         self._turn = 0
@@ -143,7 +142,7 @@ class Consuming:
         most = self._channel.options.max_fetch
         if free is None:
             return most
-        taken, ahead = len(self.ahead), self.ahead.number
+        taken, ahead = len(self.ahead), self.ahead.number(self._channel.qos.prefetch_count)
         if taken > ahead // 2:
             return 0
         if free and not ahead and self._inline:
@@ -153,8 +152,6 @@ class Consuming:
     def _send_fetch(self, queues: Sequence[QueueKeys], wanted: int) -> None:
         acks = self._channel.keeper.take_acks(keys.queue for keys in queues)
         owner, terms = self.new_owner(), self._channel.options.lease.terms
-        self.ahead.measure(SYSTEM.monotonic_s() - self._fetched_s)
-        self._fetched_s = SYSTEM.monotonic_s()
         self._turn = (self._turn + 1) % len(queues)
         sent = [lease.acknowledgement for lease in acks]
         call = scripts.fetch(queues, wanted, owner, terms, acks=sent, turn=self._turn)
@@ -251,6 +248,8 @@ class Consuming:
             channel.hand_back([raw["properties"]["delivery_tag"]])
             return
         began_s = SYSTEM.monotonic_s()
+        if (lease := channel.keeper.get(raw["properties"]["delivery_tag"])) is not None:
+            lease.handed_s = began_s
         channel.connection._deliver(raw, queue)
         self._inline = SYSTEM.monotonic_s() - began_s > INLINE_S
         if self._inline and len(self.ahead):
@@ -277,9 +276,9 @@ class Consuming:
                 loop.call_soon(callback)
         return found
 
-    def ended(self) -> None:
+    def ended(self, lease: Lease) -> None:
         """Fill the slot of a task that has ended."""
-        self.ahead.one_ended()
+        self.ahead.one_ended(SYSTEM.monotonic_s() - lease.handed_s)
         loop = self._channel.connection.loop
         if len(self.ahead) and self.hand_over() and loop is not None and loop._ready and loop._waker is not None:
             loop._waker.wake()  # it ran right here: its end must not wait for the next event
@@ -314,9 +313,11 @@ class Consuming:
             self._timer = loop.call_later(wait_ms / 1000, self.ring)
 
     def ring(self) -> None:
-        """End this channel's listening: something is due, or there are other queues to listen to."""
+        """Look instead of listening: something is due, or there are other queues to listen to."""
         self.due_s = float("inf")
-        if self._channel._in_poll and self._fetch is None:
+        if not self._channel._in_poll:
+            self._look = True
+        elif self._fetch is None:
             with self._channel.raw.pipeline(transaction=False) as pipe:
                 pipe.rpush(self._bell, TOKEN)
                 pipe.pexpire(self._bell, BELL_LIVES_MS)

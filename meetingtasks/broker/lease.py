@@ -58,6 +58,7 @@ class Lease:
     headers: Mapping[str, Any] = field(repr=False)
     mark: str = ""
     renew_until_s: float = float("inf")
+    handed_s: float = 0.0
     #: its acknowledgement was sent before and the reply was lost: being refused now means nothing
     sent_before: bool = False
 
@@ -109,15 +110,15 @@ class LeaseKeeper:
         with self._lock:
             return self._held.pop(tag, None)
 
-    def ack(self, tag: str) -> bool:
-        """End a message; sent with the next fetch or within 20 ms. False when the lease was already lost."""
+    def ack(self, tag: str) -> Lease | None:
+        """End a message; sent with the next fetch or within 20 ms. None when the lease was already lost."""
         with self._lock:
             lease = self._held.pop(tag, None)
             if lease is None:
-                return False
+                return None
             self._acks.append(lease)
             self._run()
-        return True
+        return lease
 
     @property
     def has_acks(self) -> bool:

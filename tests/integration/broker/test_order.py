@@ -147,3 +147,16 @@ def test_many_threads_share_a_queue_without_sharing_a_message(queue: LeaseQueue)
     for thread in threads:
         thread.join()
     assert sorted(got, key=int) == [f"{i}" for i in range(400)]
+
+
+def test_what_becomes_due_while_all_slots_are_busy_starts_when_one_is_free(fleet: Fleet) -> None:
+    fleet.worker(pool="threads", concurrency=2)
+    for i in range(300):  # short tasks, after which the worker asks for more than it has slots for
+        fleet.send("total", [i], ignore_result=True)
+    eventually(lambda: fleet.queue().size().counters["acked"] == 300)
+    fleet.send("add", 1, 1, countdown=0.5)
+    with fleet.app.producer_or_acquire() as producer, producer.batch():
+        for name in ("one", "other"):
+            fleet.send("nap", name, 1.0, producer=producer)
+    eventually(lambda: fleet.times("add") == 1)
+    assert fleet.at("add") - fleet.at("end") < 0.3
