@@ -25,7 +25,8 @@ def compose_transcript(run: Run) -> dict[str, Any]:
         segments += parts[index].get("segments", [])
     segments = [{"id": f"s{number:04d}", **segment} for number, segment in enumerate(segments, 1)]
     gaps = _gaps(run, parts)
-    coverage = coverage_of(parts, run.facts("ingest").get("damaged", []))
+    chunks = run.storage.get_json(run.facts("split")["chunks_url"])
+    coverage = coverage_of(chunks, parts, run.facts("ingest").get("damaged", []))
     if coverage < LEAST_COVERAGE:
         raise TransientError(
             f"only {coverage:.0%} of the speech could be transcribed; rerun it from the stage transcribe",
@@ -48,10 +49,13 @@ def compose_transcript(run: Run) -> dict[str, Any]:
     return {**facts, "transcript_url": stored.url}
 
 
-def coverage_of(parts: dict[int, dict[str, Any]], damaged: list[dict[str, int]]) -> float:
-    """Return transcribed milliseconds of speech by detected ones; 1.0 when nobody spoke."""
-    detected = sum(part.get("speech_ms", part.get("lost_speech_ms", 0)) for part in parts.values())
-    heard = sum(part["speech_ms"] for part in parts.values() if part["state"] == "done")
+def coverage_of(chunks: list[dict[str, Any]], parts: dict[int, dict[str, Any]], damaged: list[dict[str, int]]) -> float:
+    """Return transcribed milliseconds of speech by detected ones; 1.0 when nobody spoke.
+
+    What was detected is the plan's word, since a part that could not be done says nothing of its speech.
+    """
+    detected = sum(chunk["speech_ms"] for chunk in chunks)
+    heard = sum(chunks[index]["speech_ms"] for index, part in parts.items() if part["state"] == "done")
     heard -= sum(gap["end_ms"] - gap["start_ms"] for gap in damaged)
     return 1.0 if detected == 0 else round(max(0, heard) / detected, 4)
 
