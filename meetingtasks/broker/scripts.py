@@ -174,16 +174,18 @@ def fetch(
 
 def _fetched(names: Sequence[str], owner: str) -> Callable[[Any], Fetched]:
     def read(reply: Any) -> Fetched:
-        wait_ms, foreign, lost, flat = reply
-        messages = []
-        for i in range(0, len(flat), 4):
-            number, raw_id, verdict, value = flat[i : i + 4]
-            message_id = raw_id.decode("utf-8", "surrogateescape")
-            stored = Stored.read(message_id, value)
-            messages.append(Leased(names[number], message_id, owner, Verdict(verdict.decode()), stored))
+        wait_ms, foreign, lost, entries = reply
+        messages = [_leased(entry, names, owner) for entry in entries]
         return Fetched(None if wait_ms < 0 else int(wait_ms), foreign, tuple(map(int, lost)), tuple(messages))
 
     return read
+
+
+def _leased(entry: bytes, names: Sequence[str], owner: str) -> Leased:
+    head, _, rest = entry.partition(b"\n")
+    number, length, verdict = head.split(b" ")
+    message_id, value = rest[: int(length)].decode("utf-8", "surrogateescape"), rest[int(length) :]
+    return Leased(names[int(number)], message_id, owner, Verdict(verdict.decode()), Stored.read(message_id, value))
 
 
 def ack(keys: QueueKeys, done: Iterable[Acknowledgement], *, dedupe_ms: int) -> Call[list[bool]]:

@@ -6,8 +6,9 @@
 --       8 longest time in ms that an idle consumer blocks  9 which queue goes first among equals, from 0
 --       10… per acknowledgement: number of its queue from 0, message id, owner, submission mark or ''
 -- Returns {ms until something is due or -1, waiting foreign messages, {positions of acknowledgements that were not the
---         owner's, from 0}, {number of its queue from 0, id, verdict, stored message, …}}; the verdict is '' (run it),
---         'exhausted' (delivered too often) or 'expired', and a message with a verdict is beyond the number wanted.
+--         owner's, from 0}, {"<number of its queue from 0> <length of its id> <verdict>\n<id><stored message>", …}}; the
+--         verdict is '' (run it), 'exhausted' (delivered too often) or 'expired', and a message with one is beyond the
+--         number wanted. One text for each message, because a client's time goes by the number of texts it reads.
 local wanted, lease_ms, owner, max_deliveries = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local silence_ms, grace_ms, dedupe_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local longest_block_ms, turn = tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -25,8 +26,8 @@ local function acknowledge()
     local number = tonumber(ARGV[i]) + 1
     local q = queues[number]
     if end_lease(q, ARGV[i + 1], ARGV[i + 2]) then
-      redis.call('HDEL', q.messages, ARGV[i + 1])
-      acked[number] = (acked[number] or 0) + 1
+      acked[number] = acked[number] or {}
+      table.insert(acked[number], ARGV[i + 1])
       if ARGV[i + 3] ~= '' then
         marks[number] = marks[number] or {}
         table.insert(marks[number], ARGV[i + 3])
@@ -35,8 +36,9 @@ local function acknowledge()
       lost[#lost + 1] = (i - 10) / 4
     end
   end
-  for number, n in pairs(acked) do
-    count(queues[number], 'acked', n)
+  for number, ids in pairs(acked) do
+    redis.call('HDEL', queues[number].messages, unpack(ids))
+    count(queues[number], 'acked', #ids)
     remember(queues[number], marks[number] or {}, now, dedupe_ms)
   end
 end
@@ -56,11 +58,18 @@ local function mind_the_gap(q)
 end
 
 local function hand_out(number, q, id, verdict, value)
-  redis.call('ZADD', q.leases, int(now + lease_ms), owner .. ' ' .. id)
-  local n = #out
-  out[n + 1], out[n + 2], out[n + 3], out[n + 4] = number - 1, id, verdict, value
+  q.taken = q.taken or {}
+  table.insert(q.taken, int(now + lease_ms))
+  table.insert(q.taken, owner .. ' ' .. id)
+  out[#out + 1] = (number - 1) .. ' ' .. #id .. ' ' .. verdict .. '\n' .. id .. value
   if verdict ~= '' then condemned = condemned + 1 end
-  q.touched = true
+end
+
+local function lease(q)
+  for i = 1, #q.taken, 2 * CHUNK do
+    redis.call('ZADD', q.leases, unpack(q.taken, i, math.min(#q.taken, i + 2 * CHUNK - 1)))
+  end
+  redis.call('HSET', q.state, 'seen', int(now))
 end
 
 local function promote(q)
@@ -192,7 +201,7 @@ local left = take_from_all()
 local next_due, foreign = math.huge, 0
 for _, q in ipairs(queues) do
   settle(q)
-  if q.touched then redis.call('HSET', q.state, 'seen', int(now)) end
+  if q.taken then lease(q) end
   if redis.call('ZCARD', q.ready) == 0 then close_lanes(q) end
   local due = redis.call('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')[2]
   local expiry = redis.call('ZRANGE', q.leases, 0, 0, 'WITHSCORES')[2]
