@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from redis.client import Pipeline
+
 from meetingtasks.store import keys
 from meetingtasks.store.client import Client
 from meetingtasks.store.scripts import Value, load
@@ -136,16 +138,20 @@ class RunStore:
         """Count how often a stage was opened; returns this opening's number, from 1."""
         return int(load("run_round")(self._client, [keys.run(run_id)], [stage]))
 
-    def end(self, run_id: str, state: str, outcome: Mapping[str, Any]) -> str:
-        """End a run; returns the state that stands (an earlier end stays)."""
+    def end(self, run_id: str, outcome: Mapping[str, Any], *, pipe: Pipeline | None = None) -> str:
+        """End a run as its task has ended; returns the state that stands (an earlier end stays).
+
+        With ``pipe`` the command only joins that transaction, behind the task's end; ``running`` is returned.
+        """
+        script = load("run_end")
         further = [keys.run_parts(run_id, stage) for stage in STAGE_WEIGHTS]
-        return str(
-            load("run_end")(
-                self._client,
-                [keys.run(run_id), keys.RUNS_LIVE, *further, keys.run_released(run_id)],
-                [run_id, state, self._ttl_s, _dump(outcome)],
-            )
-        )
+        script_keys = [keys.run(run_id), keys.RUNS_LIVE, keys.task(run_id), *further, keys.run_released(run_id)]
+        args: list[Value] = [run_id, self._ttl_s, _dump(outcome)]
+        if pipe is not None:
+            pipe.script_load(script.source)
+            script.put_on(pipe, script_keys, args)
+            return "running"
+        return str(script(self._client, script_keys, args))
 
     def _note(self, run_id: str, fields: Mapping[str, Value], *, first: tuple[str, Value] = ("", "")) -> bool:
         pairs = [part for pair in fields.items() for part in pair]

@@ -41,7 +41,7 @@ class ReconcileRuns:
     def _settle(self, run: Run) -> str | None:
         task = run.tasks.get(run.id)
         if task is None or task.state.is_final:
-            run.runs.end(run.id, task.state.value if task else "failed", {"closed_by": "reconcile"})
+            run.runs.end(run.id, {"closed_by": "reconcile"})
             return "closed"
         if run.cancel_asked():
             run.end_cancelled()

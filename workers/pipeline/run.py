@@ -1,7 +1,8 @@
 """A handle on one run: its record, its files, and the three ways in which it ends.
 
 The run's task stays ``running`` while the stages work; the token in the run's record lets them report for it. The
-task's end is written before the run's, so a crash between the two leaves a run that ``reconcile`` closes.
+run's end goes with the task's in one transaction, so nobody sees the one without the other. A task that ended without
+its run (given up by the broker) leaves a run that ``reconcile`` closes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from meetingtasks.settings import current
 from meetingtasks.states import TaskState
 from meetingtasks.store.client import connect
 from meetingtasks.store.runs import STAGE_WEIGHTS, RunRecord, RunStore, Stage, percent_of
+from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import End, TaskStore
 from workers.base import storage
 from workers.engines.storage import Storage
@@ -162,15 +164,21 @@ class Run:
         self._end(End(state=TaskState.CANCELLED, meta=_meta(self.id, celery_states.REVOKED, refused)), {})
 
     def _end(self, end: End, outcome: Mapping[str, Any]) -> None:
-        standing = self.tasks.finish(self.id, self.record.token, end)
+        standing = self._try_to_end(end, outcome)
         while standing == "lost":  # a repeated delivery of the task has taken the run over since this handle was read
             read = self.record.token
             self.refresh()
             if self.record.token == read:
                 log.error("a run could not be ended and is left to the reconciler", extra={"run_id": self.id})
                 return
-            standing = self.tasks.finish(self.id, self.record.token, end)
-        self.runs.end(self.id, standing, outcome)
+            standing = self._try_to_end(end, outcome)
+
+    def _try_to_end(self, end: End, outcome: Mapping[str, Any]) -> str:
+        pipe = self.tasks.client.pipeline(transaction=True)
+        pipe.script_load(load("finish").source)
+        self.tasks.finish(self.id, self.record.token, end, pipe=pipe)
+        self.runs.end(self.id, outcome, pipe=pipe)
+        return str(pipe.execute()[1])
 
 
 def _times(stage: Stage) -> dict[str, Any]:

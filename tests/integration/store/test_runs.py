@@ -76,11 +76,17 @@ def test_parts_are_released_in_the_order_of_the_recording(runs: RunStore) -> Non
     assert [part["index"] for part in runs.released("r1", 2)] == [2, 3]
 
 
-def test_a_run_ends_once_and_everything_of_it_gets_a_lifetime(runs: RunStore) -> None:
+def set_task(runs: RunStore, state: str) -> None:
+    runs._client.hset(keys.task("r1"), "state", state)
+
+
+def test_a_run_ends_once_as_its_task_and_everything_of_it_gets_a_lifetime(runs: RunStore) -> None:
     runs.create("r1", SPEC, token=OWNER)
     runs.keep_part("r1", "transcribe", 0, {}, release=True)
-    assert runs.end("r1", "completed", {"coverage": 1.0}) == "completed"
-    assert runs.end("r1", "failed", {}) == "completed"
+    set_task(runs, "completed")
+    assert runs.end("r1", {"coverage": 1.0}) == "completed"
+    set_task(runs, "failed")
+    assert runs.end("r1", {}) == "completed"
     record = read(runs)
     assert (record.state, record.outcome) == ("completed", {"coverage": 1.0})
     assert record.ended_ms is not None
@@ -89,9 +95,21 @@ def test_a_run_ends_once_and_everything_of_it_gets_a_lifetime(runs: RunStore) ->
     assert all(0 < seconds <= 1000 for seconds in lifetimes_s(runs).values())
 
 
+def test_a_run_does_not_end_before_its_task(runs: RunStore) -> None:
+    runs.create("r1", SPEC, token=OWNER)
+    set_task(runs, "running")
+    assert runs.end("r1", {"coverage": 1.0}) == "running"
+    assert (read(runs).state, runs.live_ids()) == ("running", ["r1"])
+
+
+def test_a_run_whose_task_is_gone_has_failed(runs: RunStore) -> None:
+    runs.create("r1", SPEC, token=OWNER)
+    assert runs.end("r1", {}) == "failed"
+
+
 def test_a_late_report_on_an_ended_run_leaves_nothing_that_lives_for_ever(runs: RunStore) -> None:
     runs.create("r1", SPEC, token=OWNER)
-    runs.end("r1", "cancelled", {})
+    runs.end("r1", {})
     runs.keep_part("r1", "emotion", 0, {}, release=True)
     assert all(0 < seconds <= 1000 for seconds in lifetimes_s(runs).values())
     assert runs.released("r1") == []
@@ -106,7 +124,7 @@ def test_a_late_report_on_an_ended_run_leaves_nothing_that_lives_for_ever(runs: 
         lambda runs: runs.close_stage("r1", "emotion", now_ms=1, skipped=True),
         lambda runs: runs.report("r1", percent=5, message="", eta_s=None),
         lambda runs: runs.next_round("r1", "emotion"),
-        lambda runs: runs.end("r1", "completed", {}),
+        lambda runs: runs.end("r1", {}),
     ],
     ids=["part", "begin", "facts", "close", "report", "round", "end"],
 )
