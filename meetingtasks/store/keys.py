@@ -37,6 +37,11 @@ def watch(task_id: str) -> str:
     return f"{PREFIX}watch:{task_id}"
 
 
+def meeting(meeting_id: int | str) -> str:
+    """Zset: ids of one meeting's tasks that are not final, by time of acceptance in ms; as long as there are any."""
+    return f"{PREFIX}meeting:{meeting_id}"
+
+
 def run(run_id: str) -> str:
     """Hash: one pipeline run: its spec, stages, facts and percent; kept ``record_ttl_s`` after its end."""
     return f"{PREFIX}run:{run_id}"

@@ -58,7 +58,7 @@ class TaskStore:
     def create(self, task_id: str, values: Mapping[str, Any], *, pipe: Pipeline | None = None) -> bool:
         """Accept a task; False when the id is taken. With ``pipe`` the command only joins that transaction."""
         script = load("create")
-        script_keys = [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM]
+        script_keys = life(task_id)
         args: list[Value] = [task_id, self._cap, *_flat(to_fields(values))]
         if pipe is not None:
             script.put_on(pipe, script_keys, args)
@@ -77,7 +77,7 @@ class TaskStore:
         """Ask for the right to run; ``otherwise`` makes a record for a message that came without one."""
         reply = load("start")(
             self.client,
-            [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id)],
+            life(task_id),
             [task_id, self._cap, retries, run.token, run.worker, run.pid, self._ttl_s, *_flat(to_fields(otherwise))],
         )
         if reply[0] == "refused":
@@ -108,7 +108,7 @@ class TaskStore:
         if end.error is not None:
             fields["error"] = json.dumps(asdict(end.error), ensure_ascii=False, default=repr)
         script = load("finish")
-        script_keys = [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id), keys.DEAD]
+        script_keys = life(task_id)
         args: list[Value] = [task_id, self._cap, token, worker, end.state.value, self._ttl_s]
         args += ["1" if end.dead else "0", end.meta, end.error.message if end.error else "", *_flat(fields)]
         if pipe is not None:
@@ -140,7 +140,7 @@ class TaskStore:
 
         With ``only_waiting`` a running task is left alone.
         """
-        script_keys = [keys.task(task_id), keys.LIVE, keys.COUNTS, keys.STREAM, keys.done(task_id)]
+        script_keys = life(task_id)
         args: list[Value] = [task_id, self._cap, reason, actor, self._ttl_s, "1" if only_waiting else "0"]
         return str(load("cancel")(self.client, script_keys, args))
 
@@ -201,6 +201,11 @@ class TaskStore:
     def forget(self, task_id: str) -> None:
         """Drop a finished task's record; a live one and a dead letter stay."""
         load("forget")(self.client, [keys.task(task_id)], [])
+
+
+def life(task_id: str) -> list[str]:
+    """Return the keys of a script that makes or ends tasks, as ``life`` in ``lua/common.lua`` reads them."""
+    return [keys.LIVE, keys.COUNTS, keys.STREAM, keys.DEAD, keys.task(task_id), keys.done(task_id)]
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

@@ -35,12 +35,13 @@ local function tell(stream, cap, task_key, id, event, now, extra)
   redis.call('PUBLISH', 'mt:watch:' .. id, cjson.encode(told))
 end
 
--- Write the end of the attempt that the record calls current.
+-- Write the end of the attempt that the record calls current; one that has ended stays as it is.
 local function close_attempt(task_key, outcome, now, why)
   local field = 'attempt:' .. (redis.call('HGET', task_key, 'attempt') or '0')
   local text = redis.call('HGET', task_key, field)
   if not text then return end
   local attempt = cjson.decode(text)
+  if attempt.ended_ms then return end
   attempt.ended_ms = now
   attempt.outcome = outcome
   attempt.error = why
@@ -51,4 +52,57 @@ end
 local function publish_revoked(channel, id, word)
   redis.call('PUBLISH', channel, '{"status":"REVOKED","traceback":null,"children":[],"task_id":' .. cjson.encode(id) ..
     ',"result":{"exc_type":"TaskRevokedError","exc_module":"celery.exceptions","exc_message":["' .. word .. '"]}}')
+end
+
+-- The keys of a script that makes or ends tasks, as tasks.life() gives them: the fleet's, then from KEYS[at] the task's.
+local function life(at)
+  return {live = KEYS[1], counts = KEYS[2], stream = KEYS[3], dead = KEYS[4], task = KEYS[at], done = KEYS[at + 1]}
+end
+
+-- The live tasks of the meeting that a stored meeting_id (JSON: a number or a string) names; nil without one.
+local function meeting_key(stored)
+  if not stored or stored == '' or stored == 'null' then return nil end
+  if stored:sub(1, 1) == '"' then stored = cjson.decode(stored) end
+  return 'mt:meeting:' .. stored
+end
+
+-- A task whose record was just written counts among the live ones: its own place and its meeting's.
+local function go_live(t, id, now)
+  redis.call('ZADD', t.live, now, id)
+  local meeting = meeting_key(redis.call('HGET', t.task, 'meeting_id'))
+  if meeting then redis.call('ZADD', meeting, now, id) end
+end
+
+-- The one way in: a record that was just written becomes a live task.
+local function accept(t, id, cap, now)
+  go_live(t, id, now)
+  count(t.counts, redis.call('HGET', t.task, 'queue') or '', 'dispatched')
+  tell(t.stream, cap, t.task, id, 'created', now, {})
+end
+
+-- The one way to a final state, with everything that follows from it. `how`: id, cap of the stream, ttl in s of the
+-- record, fields to write, dead = true for a dead letter, why = the error's message, extra facts of the event,
+-- meta = Celery's result meta (without it the task ended unrun).
+local function conclude(t, final, now, how)
+  local about = redis.call('HMGET', t.task, 'queue', 'meeting_id')
+  close_attempt(t.task, final, now, how.why or '')
+  redis.call('HSET', t.task, 'state', final, 'ended_ms', int(now), 'token', '', unpack(how.fields or {}))
+  if final == 'completed' then redis.call('HSET', t.task, 'percent', '100') end
+  redis.call('ZREM', t.live, how.id)
+  local meeting = meeting_key(about[2])
+  if meeting then redis.call('ZREM', meeting, how.id) end
+  count(t.counts, about[1] or '', final)
+  if how.dead then
+    redis.call('HSET', t.task, 'dead', '1')
+    redis.call('ZADD', t.dead, now, how.id)
+    count(t.counts, about[1] or '', 'dead')
+  else
+    redis.call('EXPIRE', t.task, how.ttl)
+  end
+  tell(t.stream, how.cap, t.task, how.id, final, now, how.extra or {})
+  if how.meta then
+    redis.call('PUBLISH', t.done, how.meta)
+  else
+    publish_revoked(t.done, how.id, final)
+  end
 end
