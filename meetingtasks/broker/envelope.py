@@ -10,9 +10,9 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from kombu.compression import decompress
 
@@ -21,6 +21,7 @@ MOST_RETRIES: Final = 1_000_000
 LONGEST_DELAY_S: Final = 10 * 366 * 86_400
 TEXTS: Final = ("root_id", "parent_id", "group", "shadow", "argsrepr", "kwargsrepr", "origin", "compression")
 ENCODINGS: Final = ("utf-8", "utf8", "us-ascii", "ascii")
+NO_LIMITS: Final = [None, None]
 
 
 class Malformed(ValueError):
@@ -33,7 +34,7 @@ class Malformed(ValueError):
 def read(raw: bytes) -> dict[str, Any]:
     """Read a message's JSON and check its outer parts; raises `Malformed`."""
     try:
-        message = json.loads(raw)
+        message = _decode(raw.decode())
     except (ValueError, RecursionError) as problem:
         raise Malformed(f"not JSON: {type(problem).__name__}") from problem
     _expect(isinstance(message, dict), "not a JSON object")
@@ -43,11 +44,13 @@ def read(raw: bytes) -> dict[str, Any]:
     _expect(isinstance(properties.get("delivery_tag"), str), "no delivery tag")
     about = properties.get("delivery_info")
     _expect(isinstance(about, dict), "no delivery info")
-    _expect(all(isinstance(about.get(name), str) for name in ("exchange", "routing_key")), "no exchange or routing key")
+    _expect(
+        isinstance(about.get("exchange"), str) and isinstance(about.get("routing_key"), str),
+        "no exchange or routing key",
+    )
     _expect(isinstance(message.get("body"), str), "the body is not a string")
-    for name in ("correlation_id", "reply_to"):
-        _expect(isinstance(properties.get(name), str | None), f"{name} is not a string")
-    return dict(message)
+    _expect_texts(properties, ("correlation_id", "reply_to"))
+    return cast("dict[str, Any]", message)
 
 
 def check_task(message: Mapping[str, Any], accept: Collection[str]) -> list[Any]:
@@ -55,13 +58,16 @@ def check_task(message: Mapping[str, Any], accept: Collection[str]) -> list[Any]
     headers = message["headers"]
     for name in ("task", "id"):
         text = headers.get(name)
-        _expect(isinstance(text, str) and 0 < len(text) <= LONGEST_NAME, f"{name} is not a string of 1-255 characters")
-        _expect(text.isprintable(), f"{name} holds control characters")
+        if not (isinstance(text, str) and 0 < len(text) <= LONGEST_NAME):
+            raise Malformed(f"{name} is not a string of 1-255 characters")
+        if not text.isprintable():
+            raise Malformed(f"{name} holds control characters")
     retries = headers.get("retries", 0)
     _expect(_is_int(retries) and 0 <= retries <= MOST_RETRIES, "retries is not a count")
-    for name in TEXTS:
-        _expect(isinstance(headers.get(name), str | None), f"{name} is not a string")
-    _check_limits(headers.get("timelimit"))
+    _expect_texts(headers, TEXTS)
+    limits = headers.get("timelimit")
+    if limits != NO_LIMITS:
+        _check_limits(limits)
     moment(headers.get("expires"), "expires")
     eta = moment(headers.get("eta"), "eta")
     _expect(eta is None or eta.timestamp() - datetime.now(UTC).timestamp() < LONGEST_DELAY_S, "eta is too far away")
@@ -103,16 +109,14 @@ def _body(message: Mapping[str, Any], accept: Collection[str]) -> list[Any]:
     if content_type != "application/json":
         return []  # its own serializer judges it
     try:
-        parts = json.loads(
-            body.decode("utf-8" if encoding == "binary" else str(encoding)), parse_constant=_refuse_constant
-        )
+        parts = _decode_strictly(body.decode("utf-8" if encoding == "binary" else str(encoding)))
     except (ValueError, RecursionError) as problem:
         raise Malformed(f"the body is not JSON: {type(problem).__name__}") from problem
     _expect(isinstance(parts, list) and len(parts) == 3, "the body is not a triple")  # noqa: PLR2004 - args, kwargs, embed
     _expect(isinstance(parts[0], list), "args is not a list")
     _expect(isinstance(parts[1], dict), "kwargs is not an object")
     _expect(isinstance(parts[2], dict), "callbacks are not an object")
-    return list(parts)
+    return cast("list[Any]", parts)
 
 
 def _bytes(body: str, encoding: Any) -> bytes:
@@ -136,12 +140,24 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+# every message passes here: a decoder is made once, and no reason is put into words that nobody will read
+_decode: Final = json.JSONDecoder().decode
+_decode_strictly: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _expect_texts(found: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        value = found.get(name)
+        if value is not None and not isinstance(value, str):
+            raise Malformed(f"{name} is not a string")
 
 
 def _expect(holds: bool, reason: str) -> None:
