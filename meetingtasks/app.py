@@ -12,6 +12,7 @@ from meetingtasks.broker import install
 from meetingtasks.routing import broker_number
 from meetingtasks.settings import Settings, current
 from meetingtasks.states import Priority
+from meetingtasks.store import sentinel
 from meetingtasks.task_types import CATALOGUE, QUEUES
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "redis+socket://", "sentinel://")
@@ -65,10 +66,11 @@ def configuration(settings: Settings, *, default_queue: str) -> dict[str, Any]:
     """Return Celery's settings for our fleet, each with its reason."""
     exchange = Exchange("", type="direct")
     return {
-        "broker_url": settings.broker_url,
+        "broker_url": _kombu_url(settings.broker_url),
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": transport_options(settings),
         "result_backend": backend_url(settings.effective_store_url),
+        "meetingtasks_broker_url": settings.broker_url,
         "meetingtasks_store_url": settings.effective_store_url,
         "result_expires": settings.record_ttl_s,
         "result_extended": False,  # the record has name, arguments and worker already
@@ -113,6 +115,12 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         "max_deliveries": settings.max_deliveries,
         "time_limit_of": "meetingtasks.companion:time_limit_of",
     }
+    if settings.broker_url.startswith(sentinel.SCHEME):
+        options["master_name"] = sentinel.SentinelAddress.parse(settings.broker_url).master_name
+        # a sentinel that is gone must not hold up the question to the next one
+        options["sentinel_kwargs"] = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), sentinel.ASK_WITHIN_S)
+        if settings.durability == "strict":
+            options["confirm_replicas"] = 1
     if settings.effective_store_url == settings.broker_url:
         # one server: a message and its task's record change in one transaction
         options["companion"] = "meetingtasks.companion:COMPANION"
@@ -122,6 +130,12 @@ def transport_options(settings: Settings) -> dict[str, Any]:
 def has_companion(app: Celery) -> bool:
     """Tell whether the transport writes the task's record in the same transaction as it moves the message."""
     return "companion" in app.conf.broker_transport_options
+
+
+def _kombu_url(broker_url: str) -> str:
+    if broker_url.startswith(sentinel.SCHEME):
+        return sentinel.SentinelAddress.parse(broker_url).kombu_url()
+    return broker_url
 
 
 def backend_url(store_url: str) -> str:

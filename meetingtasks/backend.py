@@ -17,11 +17,12 @@ from celery.utils.log import get_logger
 
 from meetingtasks.clock import to_datetime
 from meetingtasks.failures import classify, describe, final_state
+from meetingtasks.logs import mask
 from meetingtasks.retry import Backoff
 from meetingtasks.settings import current
 from meetingtasks.states import ErrorClass, TaskState
 from meetingtasks.store import keys
-from meetingtasks.store.client import connect
+from meetingtasks.store.client import connect, open_client
 from meetingtasks.store.tasks import End, TaskStore
 
 log = get_logger(__name__)
@@ -59,6 +60,18 @@ class TaskStoreBackend(RedisBackend):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._done_prefix = self.task_keyprefix if isinstance(self.task_keyprefix, bytes) else b""
+
+    def _params_from_url(self, url: str, defaults: Any) -> Any:  # noqa: ARG002 - Celery's signature
+        """Leave the URL alone: the client is the store's, which knows more forms."""
+        return defaults
+
+    def _create_client(self, **_: Any) -> Any:
+        # with connections of its own: Celery drops all of a pool's when it connects anew
+        return open_client(self.app.conf.meetingtasks_store_url, health_check_interval=30)
+
+    def as_uri(self, include_password: bool = False) -> str:
+        """Return the server's address, by default without its password."""
+        return (self.url or "") if include_password else mask(self.url or "")
 
     @property
     def store(self) -> TaskStore:

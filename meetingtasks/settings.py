@@ -39,7 +39,13 @@ class Settings(BaseSettings):
 
     broker_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="Broker: redis://, rediss://, redis+socket:///path?virtual_host=0, sentinel://",
+        description="Broker: redis://, rediss://, redis+socket:///path?virtual_host=0, "
+        "sentinel://host:26379;sentinel://host2:26379/0?master_name=mymaster",
+    )
+    durability: Literal["fast", "strict"] = Field(
+        "fast",
+        description="fast: what is accepted is on the server's disk within two seconds; strict: before it is accepted "
+        "(sentinel://: in a replica's memory; else the server's own appendfsync always sees to it)",
     )
     store_url: str | None = Field(None, description="Store of task records; empty: the broker's server")
     storage_root: Path = Field(Path("var/storage"), description="Directory of recordings and results")

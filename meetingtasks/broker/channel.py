@@ -55,7 +55,9 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
     @cached_property
     def keeper(self) -> LeaseKeeper:
         """Find this process's leases on this server; they outlive the channel."""
-        address = self.connection.client.as_uri(include_password=True)
+        client = self.connection.client
+        # of several addresses of one server kombu may use another one each time it connects
+        address = ";".join(sorted(client.alt)) or client.as_uri(include_password=True)
         make_pool = self._make_pool()
         lease, on_lost = self.options.lease, self.options.on_lost
 

@@ -22,6 +22,8 @@ OWN_OPTIONS = (
     "known_type",
     "unknown_type_s",
     "accept_content_types",
+    "confirm_replicas",
+    "confirm_s",
 )
 
 
@@ -33,7 +35,8 @@ class TransportOptions:
     hard limit of the task in s or None; a lease is renewed at most that long plus ``lease_grace_s``. ``on_lost``:
     called with delivery tag and headers, from the renewing thread, when a lease was lost. ``known_type``: whether this
     worker knows a task type; an unknown one is put back for ``unknown_type_s``, then becomes a dead letter.
-    ``accept_content_types``: others go to quarantine.
+    ``accept_content_types``: others go to quarantine. ``confirm_replicas``: this many replicas must have what is
+    published, within ``confirm_s``, before publishing returns.
     """
 
     lease: LeaseOptions = field(default_factory=LeaseOptions)
@@ -45,6 +48,8 @@ class TransportOptions:
     known_type: Callable[[str], bool] | None = None
     unknown_type_s: float = 60.0
     accept_content_types: Collection[str] = ("application/json",)
+    confirm_replicas: int = 0
+    confirm_s: float = 1.0
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> TransportOptions:

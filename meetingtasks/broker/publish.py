@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError, RedisError
 
-from meetingtasks.broker import kombu_parts, outgoing, scripts
+from meetingtasks.broker import kombu_parts, outgoing, replication, scripts
 from meetingtasks.broker.records import Outgoing, Placed
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Publisher:
 
     def put(self, queue: str, messages: Sequence[dict[str, Any]]) -> list[Placed]:
         """Enqueue messages in order; see `Placed` for the answers."""
-        if self._channel.options.companion is None:
+        options = self._channel.options
+        if options.companion is None and not options.confirm_replicas:
             return self.call(queue, [outgoing.prepare(message) for message in messages]).run(self._channel.raw)
         return self.put_many({queue: messages})[queue]
 
@@ -42,15 +43,31 @@ class Publisher:
         return scripts.enqueue(self._channel.keys_of(queue), prepared, dedupe_ms=options.dedupe_ms)
 
     def _transaction(self, messages: dict[str, Sequence[dict[str, Any]]]) -> dict[str, list[Placed]]:
-        with self._channel.raw.pipeline(transaction=self._channel.options.companion is not None) as pipe:
-            for batch in messages.values():
+        calls: dict[str, scripts.Call[list[Placed]]] = {}
+
+        def fill(pipe: Pipeline) -> None:
+            # the companion takes headers out, and a publish that is repeated must bring them again
+            own = {queue: [{**m, "headers": {**m["headers"]}} for m in batch] for queue, batch in messages.items()}
+            for batch in own.values():
                 for message in batch:
                     self._accompany(pipe, message)
-            calls = {queue: self.call(queue, list(map(outgoing.prepare, batch))) for queue, batch in messages.items()}
-            for call in calls.values():
-                call.put_on(pipe)
-            replies = pipe.execute()[-len(calls) :]
+            for queue, batch in own.items():
+                calls[queue] = self.call(queue, list(map(outgoing.prepare, batch)))
+                calls[queue].put_on(pipe)
+
+        replies = self._execute(fill)[-len(messages) :]
         return {queue: call.read(reply) for (queue, call), reply in zip(calls.items(), replies, strict=True)}
+
+    def _execute(self, fill: Callable[[Pipeline], None]) -> list[Any]:
+        client, options = self._channel.raw, self._channel.options
+        if options.confirm_replicas:
+            prefix, within_s = self._channel.global_keyprefix, options.confirm_s
+            return replication.transaction(
+                client, fill, replicas=options.confirm_replicas, within_s=within_s, prefix=prefix
+            )
+        with client.pipeline(transaction=options.companion is not None) as pipe:
+            fill(pipe)
+            return list(pipe.execute())
 
     def _accompany(self, pipe: Pipeline, message: dict[str, Any]) -> None:
         if self._channel.options.companion is not None:

@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from meetingtasks.broker.connections import teach_on_connect
 from meetingtasks.errors import BrokerUnavailable
-from meetingtasks.store.client import to_redis_py
+from meetingtasks.store.client import open_client
 
 #: what a broker that does not answer raises
 BROKER_ERRORS: Final = (RedisError, OperationalError, ConnectionError)
@@ -24,14 +24,13 @@ BROKER_ERRORS: Final = (RedisError, OperationalError, ConnectionError)
 @functools.cache
 def connect(url: str) -> redis.Redis:
     """Return this process's client for a server, as the broker's queues need it: replies stay bytes."""
-    return redis.Redis.from_url(
-        to_redis_py(url),
+    client: redis.Redis = open_client(
+        url,
         redis_connect_func=teach_on_connect,
-        socket_connect_timeout=5,
-        socket_timeout=10,
         # every script that is sent here may be sent again: leases have owners, ends have tokens
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3),
     )
+    return client
 
 
 @contextmanager

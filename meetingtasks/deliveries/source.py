@@ -68,7 +68,7 @@ class Deliveries:
             max_deliveries=current().max_deliveries,
             keep_dead=False,  # the store keeps the task and why it died
         )
-        self.queue = LeaseQueue(connect(app.conf.broker_url), queue, options=options)
+        self.queue = LeaseQueue(connect(app.conf.meetingtasks_broker_url), queue, options=options)
         self._settlement = Settlement(app)
         self.worker = f"{queue}@{socket.gethostname()}"
         self._consumer = f"{socket.gethostname()}:{os.getpid()}".replace(" ", "_")

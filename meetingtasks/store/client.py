@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from meetingtasks import failures
 from meetingtasks.states import ErrorClass
+from meetingtasks.store import sentinel
 
 # redis-py's types cannot say that decode_responses=True makes every reply text, so they would only add casts
 Client: TypeAlias = Any
@@ -28,32 +29,35 @@ _lock = threading.Lock()
 def connect(url: str, *, as_bytes: bool = False) -> Client:
     """Return this process's client for a server; safe after a fork, shared by all threads.
 
-    Accepts the broker's URL forms: ``redis://``, ``rediss://``, ``redis+socket:///path?virtual_host=0``. Replies are
-    text; ``as_bytes`` leaves them as they come, which the broker's queues need.
+    Accepts the broker's URL forms: ``redis://``, ``rediss://``, ``redis+socket:///path?virtual_host=0`` and
+    ``sentinel://…;sentinel://…`` (see ``sentinel``). Replies are text; ``as_bytes`` leaves them as they come, which the
+    broker's queues need.
     """
     key = (os.getpid(), url, as_bytes)
     with _lock:
         if key not in _clients:
-            _clients[key] = _new(url, as_bytes=as_bytes)
+            _clients[key] = open_client(
+                url,
+                decode_responses=not as_bytes,
+                # half a character in a file's name must not keep a task from ending
+                encoding_errors="backslashreplace",
+                max_connections=MAX_CONNECTIONS,
+                health_check_interval=30,
+                # Scripts are idempotent by token, so a command whose reply was lost may be sent again.
+                retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 4),
+            )
         return _clients[key]
 
 
-def _new(url: str, *, as_bytes: bool) -> Client:
+def open_client(url: str, **options: Any) -> Client:
+    """Return a client with a pool of its own for any of the broker's URL forms; ``options`` are redis-py's."""
+    options = {"socket_connect_timeout": 5, "socket_timeout": 10, **options}
+    if url.startswith(sentinel.SCHEME):
+        return sentinel.SentinelAddress.parse(url).client(socket_keepalive=True, **options)
     address = to_redis_py(url)
     # a unix socket has no keep-alive, and redis-py refuses the word for it
     network = {} if address.startswith("unix://") else {"socket_keepalive": True}
-    return redis.Redis.from_url(
-        address,
-        **network,
-        decode_responses=not as_bytes,
-        encoding_errors="backslashreplace",  # half a character in a file's name must not keep a task from ending
-        max_connections=MAX_CONNECTIONS,
-        socket_connect_timeout=5,
-        socket_timeout=10,
-        health_check_interval=30,
-        # Scripts are idempotent by token, so a command whose reply was lost may be sent again.
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), 4),
-    )
+    return redis.Redis.from_url(address, **network, **options)
 
 
 def to_redis_py(url: str) -> str:
