@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from meetingtasks.events.facts.base import Fact
 from meetingtasks.events.types import Event
 
 Handler = Callable[[Event], object]
@@ -25,8 +26,10 @@ class EventBus(Protocol):
         """Stop calling a handler, or all of a type; returns how many were registered. No call begins after that."""
         ...
 
-    def emit(self, event_type: str, payload: Mapping[str, Any] | None = None, source: str = "") -> bool:
+    def emit(self, what: str | Fact, payload: Mapping[str, Any] | None = None, source: str = "") -> bool:
         """Tell that something happened, without waiting for anybody; True when the bus has taken it.
+
+        ``what`` is a fact, or a type to which ``payload`` belongs.
 
         Raises EventBufferFull when it has no room (the event is dropped and counted), BusStopped after `stop`.
         """
@@ -41,5 +44,5 @@ class EventBus(Protocol):
         ...
 
     def get_stats(self) -> dict[str, int]:
-        """Return total_emitted, total_processed, event_type_count, total_dropped and handler_errors."""
+        """Return at least total_emitted, total_processed, event_type_count, total_dropped and handler_errors."""
         ...

@@ -13,45 +13,30 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
+from pydantic import ValidationError
+
 from meetingtasks.clock import SYSTEM, Clock
+from meetingtasks.events.facts import ALIASES, FACTS
+from meetingtasks.events.facts.base import Fact
 
 VERSION: Final = 1
 
-#: accepted spelling -> the type's name
-ALIASES: Final[Mapping[str, str]] = {
-    "user_joined": "meeting.user_joined",
-    "user_left": "meeting.user_left",
-    "meeting_created": "meeting.created",
-    "meeting_started": "meeting.started",
-    "meeting_ended": "meeting.ended",
-    "stream_started": "stream.started",
-    "stream_stopped": "stream.stopped",
-    "stream_processed": "stream.processed",
-    "recording_started": "recording.started",
-    "recording_stopped": "recording.stopped",
-    "recording_processed": "recording.processed",
-    "recording_failed": "recording.failed",
-    "deepfake_detection.completed": "synthesis_detection.completed",
-    "model_loaded": "model.loaded",
-    "model_unloaded": "model.unloaded",
-    "user_registered": "user.registered",
-    "user_logged_in": "user.logged_in",
-    "user_profile_updated": "user.profile_updated",
-    "user_status_changed": "user.status_changed",
-}
 _KEYS: Final = ("meeting_id", "task_id", "trace_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened. ``timestamp`` is in seconds and ``ts_ms`` in milliseconds since 1970, UTC."""
+    """Something that happened. ``timestamp`` is in seconds and ``ts_ms`` in milliseconds since 1970, UTC.
+
+    One that is yet to be published may go without times and ``message_id``: the publishing gives it both.
+    """
 
     type: str
-    payload: dict[str, Any]
-    source: str
-    timestamp: float
-    message_id: str
-    ts_ms: int
+    payload: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+    timestamp: float = 0.0
+    message_id: str = ""
+    ts_ms: int = 0
     v: int = field(default=VERSION)
     meeting_id: int | str | None = None
     task_id: str | None = None
@@ -95,10 +80,33 @@ class Event:
             **{name: envelope.get(name) for name in _KEYS},
         )
 
+    @property
+    def fact(self) -> Fact | None:
+        """The event as an instance of its type's class; None for a type or a payload that the platform does not know.
+
+        >>> Event(type="user_joined", payload={"user_id": 123, "meeting_id": 456}).fact
+        MeetingUserJoined(meeting_id=456, user_id=123, username=None)
+        """
+        known = FACTS.get(canonical(self.type))
+        if known is None:
+            return None
+        ids = {name: value for name in _KEYS if (value := getattr(self, name)) is not None}
+        try:
+            return known.model_validate(ids | self.payload)
+        except ValidationError:
+            return None
+
 
 def canonical(event_type: str) -> str:
     """Return the name of a type for any accepted spelling; a type that is not in the table is its own name."""
     return ALIASES.get(event_type, event_type)
+
+
+def event_of(what: str | Fact, payload: Mapping[str, Any] | None = None, source: str = "") -> Event:
+    """Return what happens now as an event: a fact, or a type with its payload."""
+    if isinstance(what, Fact):
+        return new_event(what.type, what.payload(), source)
+    return new_event(what, payload, source)
 
 
 def new_event(

@@ -42,6 +42,16 @@ def meeting(meeting_id: int | str) -> str:
     return f"{PREFIX}meeting:{meeting_id}"
 
 
+def event_stream(channel: str) -> str:
+    """Stream: a channel's events {event, task, envelope}; capped at 10 000 entries and 24 h."""
+    return f"{PREFIX}events:{channel}"
+
+
+def event_mark(mark: str) -> str:
+    """String: the id of the event published under a mark; for 60 s, a mark of the caller's own for 24 h."""  # noqa: D401 - a kind
+    return f"{PREFIX}event:{mark}"
+
+
 def run(run_id: str) -> str:
     """Hash: one pipeline run: its spec, stages, facts and percent; kept ``record_ttl_s`` after its end."""
     return f"{PREFIX}run:{run_id}"

@@ -1,0 +1,15 @@
+-- publish: keep an event in its channel's stream and tell it to those who listen now, both or neither.
+-- KEYS  1 the channel's stream  2 mark of this publication
+-- ARGV  1 channel  2 the event's type  3 its task, '' = none  4 envelope as JSON, without id and times
+--       5 events kept  6 ms that they are kept, '' = by number alone  7 s that the mark is kept
+-- Returns the event's id, its place in the stream; for a publication that is repeated, the id it has already.
+local known = redis.call('GET', KEYS[2])
+if known then return known end
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[2], 'task', ARGV[3],
+  'envelope', ARGV[4])
+local ms = id:match('^%d+')
+if ARGV[6] ~= '' then redis.call('XTRIM', KEYS[1], 'MINID', '~', int(tonumber(ms) - tonumber(ARGV[6]))) end
+redis.call('SET', KEYS[2], id, 'EX', ARGV[7])
+redis.call('PUBLISH', ARGV[1], '{"message_id":"' .. id .. '","ts_ms":' .. ms ..
+  ',"timestamp":' .. string.format('%.3f', tonumber(ms) / 1000) .. ',' .. ARGV[4]:sub(2))
+return id
