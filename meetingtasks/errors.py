@@ -88,6 +88,18 @@ class BrokerUnavailable(NetworkError):
     code = "broker_unavailable"
 
 
+class OutboxFull(BrokerUnavailable):
+    """The broker is away and the outbox has no room, so nothing was accepted; ``retry_after_s`` says when to retry."""
+
+    code = "outbox_full"
+
+
+class OutboxUnavailable(BrokerUnavailable):
+    """The broker is away and the outbox's file cannot be written or read, so nothing was accepted."""
+
+    code = "outbox_unavailable"
+
+
 class UnknownTaskType(BusinessError):
     """No service declares this task type; the message proposes near names."""
 

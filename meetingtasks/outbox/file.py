@@ -1,0 +1,307 @@
+"""The outbox's file: accepted tasks in SQLite, shared by all processes of this machine.
+
+A task is accepted when its transaction is on disk (write-ahead log, ``synchronous=FULL``), so what was accepted
+survives kill -9 at any line and a loss of power. Who sends tasks on claims them first; only one process at a time holds
+claims, so they go in their order. A claim ends with its batch, with its process, or after `LEASE_S`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from meetingtasks.clock import SYSTEM, Clock
+from meetingtasks.errors import OutboxFull, OutboxUnavailable
+from meetingtasks.outbox.entry import Entry
+from meetingtasks.outbox.limits import Limits
+
+#: longer than a batch can take with all its time limits
+LEASE_S: Final = 30.0
+#: how long a write waits for other processes'
+BUSY_S: Final = 3.0
+#: after this a task that the broker refused is tried again
+HELD_S: Final = 60.0
+#: what a caller is told to wait when the outbox is full
+RETRY_AFTER_S: Final = 5.0
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL UNIQUE, level INTEGER NOT NULL, origin TEXT NOT NULL,
+  accepted_ms INTEGER NOT NULL, message TEXT NOT NULL, maybe_sent INTEGER NOT NULL, cancelled_by TEXT,
+  cancel_reason TEXT NOT NULL DEFAULT '', problem TEXT NOT NULL DEFAULT '',
+  claimant TEXT NOT NULL DEFAULT '', claimed_until_ms INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS entries_order ON entries (level, seq);
+CREATE INDEX IF NOT EXISTS entries_claims ON entries (claimant);
+CREATE INDEX IF NOT EXISTS entries_origin ON entries (origin);
+CREATE TABLE IF NOT EXISTS totals (tasks INTEGER NOT NULL, bytes INTEGER NOT NULL);
+INSERT INTO totals SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM totals);
+CREATE TRIGGER IF NOT EXISTS entries_in AFTER INSERT ON entries BEGIN
+  UPDATE totals SET tasks = tasks + 1, bytes = bytes + LENGTH(CAST(NEW.message AS BLOB)); END;
+CREATE TRIGGER IF NOT EXISTS entries_out AFTER DELETE ON entries BEGIN
+  UPDATE totals SET tasks = tasks - 1, bytes = bytes - LENGTH(CAST(OLD.message AS BLOB)); END;
+"""
+_COLUMNS: Final = "task_id, message, accepted_ms, maybe_sent, cancelled_by, cancel_reason, problem"
+_FREE: Final = "(claimant = '' AND claimed_until_ms <= :now)"  # claimed_until_ms without a claimant: held
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What lies in the file."""
+
+    tasks: int = 0
+    bytes: int = 0
+    oldest_ms: int | None = None
+
+
+class OutboxFile:
+    """One file; safe for threads and processes, not across a fork. Its errors are `OutboxUnavailable`."""
+
+    def __init__(self, path: Path, limits: Limits, *, clock: Clock = SYSTEM) -> None:
+        self.path = path
+        self.limits = limits
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever kept here."""
+        return self.path.exists()
+
+    # -- accepting --------------------------------------------------------------------------------------------------
+
+    def put(self, entries: Sequence[Entry], *, origin: str) -> set[str]:
+        """Keep tasks, all or none but those whose id is here already; returns the ids that were taken.
+
+        OutboxFull or OutboxUnavailable: none was kept.
+        """
+        with self._transaction() as db:
+            taken = {entry.task_id for entry in entries if _has(db, entry.task_id)}
+            by_id = {entry.task_id: entry for entry in reversed(entries)}  # of two with one id the first counts
+            fresh = [entry for entry in entries if entry.task_id not in taken and entry is by_id[entry.task_id]]
+            self._make_sure_of_room(db, fresh)
+            db.executemany(
+                "INSERT INTO entries (task_id, level, origin, accepted_ms, message, maybe_sent) VALUES (?,?,?,?,?,?)",
+                [(e.task_id, e.level, origin, e.accepted_ms, e.message, e.maybe_sent) for e in fresh],
+            )
+        return taken
+
+    def _make_sure_of_room(self, db: sqlite3.Connection, fresh: Sequence[Entry]) -> None:
+        tasks, size_bytes = db.execute("SELECT tasks, bytes FROM totals").fetchone()
+        more_bytes = sum(len(entry.message.encode()) for entry in fresh)
+        limits = self.limits
+        if tasks + len(fresh) <= limits.max_tasks and size_bytes + more_bytes <= limits.max_bytes:
+            return
+        raise OutboxFull(
+            f"the broker is away and the outbox is full: {tasks} of {limits.max_tasks} tasks, "
+            f"{size_bytes} of {limits.max_bytes} bytes",
+            tasks=tasks,
+            bytes=size_bytes,
+            retry_after_s=RETRY_AFTER_S,
+        )
+
+    # -- forwarding -------------------------------------------------------------------------------------------------
+
+    def has_work(self) -> bool:
+        """Tell whether tasks wait that somebody could send now, or that somebody is sending."""
+        query = "SELECT 1 FROM entries WHERE claimant != '' OR claimed_until_ms <= :now LIMIT 1"
+        return self.exists and bool(self._rows(query, now=self._clock.now_ms()))
+
+    def waiting_of(self, origin: str) -> int:
+        """Return how many tasks of one origin are yet to be sent, without those that the broker refused."""
+        query = "SELECT COUNT(*) FROM entries WHERE origin = :origin AND (claimant != '' OR claimed_until_ms <= :now)"
+        return int(self._rows(query, origin=origin, now=self._clock.now_ms())[0][0])
+
+    def claim(self, claimant: str, count: int) -> list[Entry]:
+        """Take the next tasks by priority and acceptance; none while another live process holds claims."""
+        now_ms = self._clock.now_ms()
+        with self._transaction() as db:
+            self._void_dead_claims(db, now_ms)
+            if db.execute("SELECT 1 FROM entries WHERE claimant NOT IN ('', ?) LIMIT 1", (claimant,)).fetchone():
+                return []
+            rows = db.execute(
+                f"SELECT seq, {_COLUMNS} FROM entries WHERE {_FREE} ORDER BY level, seq LIMIT :count",  # noqa: S608 - constants
+                {"now": now_ms, "count": count},
+            ).fetchall()
+            until_ms = now_ms + round(LEASE_S * 1000)
+            db.executemany(
+                "UPDATE entries SET claimant = ?, claimed_until_ms = ?, maybe_sent = 1 WHERE seq = ?",
+                [(claimant, until_ms, row[0]) for row in rows],
+            )
+        return [_entry(row[1:]) for row in rows]
+
+    def _void_dead_claims(self, db: sqlite3.Connection, now_ms: int) -> None:
+        # a claim from the future was made before the machine's clock was set back
+        latest_ms = now_ms + round(LEASE_S * 1000)
+        claims = db.execute("SELECT DISTINCT claimant, claimed_until_ms FROM entries WHERE claimant != ''").fetchall()
+        for claimant, until_ms in claims:
+            if until_ms <= now_ms or until_ms > latest_ms or not _is_alive(claimant):
+                db.execute("UPDATE entries SET claimant = '', claimed_until_ms = 0 WHERE claimant = ?", (claimant,))
+
+    def release(self, claimant: str) -> None:
+        """Give all claims back: nobody knows what became of the tasks."""
+        self._write("UPDATE entries SET claimant = '', claimed_until_ms = 0 WHERE claimant = ?", claimant)
+
+    def hold(self, claimant: str, task_id: str, problem: str) -> None:
+        """Put a claimed task aside for a while because the broker refused it."""
+        until_ms = self._clock.now_ms() + round(HELD_S * 1000)
+        statement = (
+            "UPDATE entries SET claimant = '', claimed_until_ms = ?, problem = ? WHERE claimant = ? AND task_id = ?"
+        )
+        self._write(statement, until_ms, problem[:500], claimant, task_id)
+
+    def settle(self, claimant: str) -> int:
+        """Remove all claimed tasks: they have reached the broker. Returns their number."""
+        return self._write("DELETE FROM entries WHERE claimant = ?", claimant)
+
+    # -- looking and changing ---------------------------------------------------------------------------------------
+
+    def find(self, task_id: str) -> Entry | None:
+        """Return a kept task, or None."""
+        if not self.exists:
+            return None
+        rows = self._rows(f"SELECT {_COLUMNS} FROM entries WHERE task_id = :id", id=task_id)  # noqa: S608 - constants
+        return _entry(rows[0]) if rows else None
+
+    def entries(self, limit: int) -> list[Entry]:
+        """Return kept tasks in the order in which they will be sent."""
+        if not self.exists:
+            return []
+        query = f"SELECT {_COLUMNS} FROM entries ORDER BY level, seq LIMIT :limit"  # noqa: S608 - constants
+        return [_entry(row) for row in self._rows(query, limit=limit)]
+
+    def totals(self) -> Totals:
+        """Count what lies here."""
+        if not self.exists:
+            return Totals()
+        query = "SELECT tasks, bytes, (SELECT MIN(accepted_ms) FROM entries) FROM totals"
+        tasks, size_bytes, oldest_ms = self._rows(query)[0]
+        return Totals(tasks=tasks, bytes=size_bytes, oldest_ms=oldest_ms)
+
+    def cancel(self, task_id: str, *, reason: str, actor: str) -> bool:
+        """Mark a task that nobody sends right now as cancelled; False when it is being sent or is not here."""
+        now_ms = self._clock.now_ms()
+        with self._transaction() as db:
+            self._void_dead_claims(db, now_ms)
+            statement = (
+                "UPDATE entries SET cancelled_by = COALESCE(cancelled_by, ?), claimed_until_ms = 0,"
+                " cancel_reason = CASE WHEN cancelled_by IS NULL THEN ? ELSE cancel_reason END"
+                " WHERE task_id = ? AND claimant = ''"
+            )
+            return db.execute(statement, (actor, reason, task_id)).rowcount > 0
+
+    def purge(self) -> int:
+        """Remove every task that nobody sends right now, for good and without a record; returns their number."""
+        return self._write("DELETE FROM entries WHERE claimant = ''") if self.exists else 0
+
+    def close(self) -> None:
+        """Close the file; it opens again when it is used again."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    # -- SQLite -----------------------------------------------------------------------------------------------------
+
+    def _rows(self, query: str, **values: Any) -> list[Any]:
+        with self._opened() as db:
+            return db.execute(query, values).fetchall()
+
+    def _write(self, statement: str, *values: Any) -> int:
+        with self._transaction() as db:
+            return db.execute(statement, values).rowcount
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on disk when the block has ended, or none."""
+        with self._opened() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = _connect(self.path)
+                yield self._connection
+            except (sqlite3.Error, OSError) as error:
+                if not isinstance(error, sqlite3.OperationalError):
+                    self.close()  # a damaged file is looked at anew the next time: it may have been replaced
+                raise OutboxUnavailable(
+                    f"the outbox {self.path.name} cannot be used: {error}",
+                    file=self.path.name,
+                    retry_after_s=RETRY_AFTER_S,
+                ) from error
+
+
+def claimant_name() -> str:
+    """Return a name by which others can see whether this process still lives."""
+    return f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
+
+
+def _is_alive(claimant: str) -> bool:
+    host, pid, _ = claimant.rsplit("/", 2)
+    if host != socket.gethostname():
+        return True  # another container: its lease tells
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the file, made when it is not there; only this user may read it, for it holds payloads."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        _refuse_damaged(db)
+        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 1; COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _refuse_damaged(db: sqlite3.Connection) -> None:
+    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"the file is damaged: {found}")
+
+
+def _has(db: sqlite3.Connection, task_id: str) -> bool:
+    return db.execute("SELECT 1 FROM entries WHERE task_id = ?", (task_id,)).fetchone() is not None
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    task_id, message, accepted_ms, maybe_sent, cancelled_by, cancel_reason, problem = row
+    return Entry(
+        task_id=task_id,
+        message=message,
+        accepted_ms=accepted_ms,
+        maybe_sent=bool(maybe_sent),
+        cancelled_by=cancelled_by,
+        cancel_reason=cancel_reason,
+        problem=problem,
+    )

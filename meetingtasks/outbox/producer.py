@@ -1,0 +1,73 @@
+"""Stands where Celery expects a producer: what is published goes through the outbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu import Connection
+
+from meetingtasks.errors import TaskConflict
+from meetingtasks.outbox.away import is_away
+from meetingtasks.outbox.entry import Entry, entry_of
+from meetingtasks.outbox.outbox import Outbox
+
+
+class OutboxProducer:
+    """Publishes one task to the broker, or keeps it while that is away; ``kept`` says which.
+
+    ``other``: a producer that the caller brought, by which the broker is reached instead of our own connections.
+    """
+
+    def __init__(self, outbox: Outbox, other: Any = None) -> None:
+        self.kept = False
+        self.entry: Entry | None = None
+        self._outbox = outbox
+        self._other = other
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that Celery asks which errors are the broker's."""
+        return self._outbox.sender.connection
+
+    def publish(self, body: Any, **arguments: Any) -> None:
+        """Publish as ``kombu.Producer.publish``. Raises TaskConflict, OutboxFull or OutboxUnavailable besides."""
+        self.entry = entry = entry_of(body, arguments)
+        mark = entry.publish["mt_mark"]
+
+        def send() -> Any:
+            headers = dict(arguments["headers"])  # the record's first values are taken out of them on the way
+            return self._other.publish(body, **{**arguments, "headers": headers, "mt_mark": mark})
+
+        self._handed(entry, send if self._other is not None else None)
+
+    def is_first(self) -> bool:
+        """Tell whether a chosen id was free. When the broker does not say, the task is kept too: it takes it once."""
+        entry = self.entry
+        if self.kept or entry is None or (chosen := entry.values.get("submit_id")) is None:
+            return True
+        try:
+            return bool(self._outbox.sender.store.field(entry.task_id, "submit_id") == chosen)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            self._outbox.lost(error)
+            self.kept = self._outbox.keep([entry.tried()]).kept
+            return True
+
+    def _handed(self, entry: Entry, send: Any) -> None:
+        handed = self._outbox.hand_over([entry], send)
+        self.kept = handed.kept
+        if handed.taken:
+            raise TaskConflict(f"the task id {entry.task_id} is taken", task_id=entry.task_id)
+
+
+class Capture:
+    """Gathers what is published, to be handed over at once."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.connection = outbox.sender.connection
+        self.entries: list[Entry] = []
+
+    def publish(self, body: Any, **arguments: Any) -> None:
+        """Take note of one message."""
+        self.entries.append(entry_of(body, arguments))
