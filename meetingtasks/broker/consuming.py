@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from meetingtasks.broker import adoption, delivery, kombu_parts, scripts
-from meetingtasks.broker.ahead import AHEAD_S, Ahead
+from meetingtasks.broker.ahead import GIVE_BACK_S, SHORT_S, Ahead
 from meetingtasks.broker.keys import TOKEN, QueueKeys, consumer_bell
 from meetingtasks.broker.message import Message
 from meetingtasks.clock import SYSTEM
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REPLY_OVERDUE_S: Final = 5.0  # beyond the time that the server itself may take
-INLINE_S: Final = 0.001  # a hand-over that takes longer has run the task
 REFUSED_PAUSE_S: Final = 1.0
 SWEEP_S: Final = 1.0  # how often a busy worker looks for messages of stock producers
 COLLECT_AT_ONCE: Final = 1000
@@ -251,14 +250,14 @@ class Consuming:
         if (lease := channel.keeper.get(raw["properties"]["delivery_tag"])) is not None:
             lease.handed_s = began_s
         channel.connection._deliver(raw, queue)
-        self._inline = SYSTEM.monotonic_s() - began_s > INLINE_S
+        self._inline = SYSTEM.monotonic_s() - began_s > SHORT_S
         if self._inline and len(self.ahead):
             self._after_inline()
 
     def _after_inline(self) -> None:
         """Tell what is done before the next task runs right here, and look anew for what is important."""
         self._run_acknowledgements()
-        if self.ahead.age_s > AHEAD_S:
+        if self.ahead.age_s > GIVE_BACK_S:
             self.give_back()
         elif self._channel.keeper.has_acks:
             self._channel.keeper.flush(self._channel.raw)
