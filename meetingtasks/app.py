@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
 from celery.signals import celeryd_after_setup
@@ -15,6 +15,8 @@ from meetingtasks.states import Priority
 from meetingtasks.store import sentinel
 from meetingtasks.task_types import CATALOGUE, QUEUES
 
+#: a worker's stop is bounded, and gives back what it cannot finish; named, because only a worker imports it
+STOPPING: Final = "meetingtasks.worker.step:StoppingStep"
 _REDIS_SCHEMES = ("redis://", "rediss://", "redis+socket://", "sentinel://")
 
 
@@ -30,6 +32,7 @@ def create_app(service: str, settings: Settings | None = None, *, queue: str | N
     if settings.broker_url.startswith(_REDIS_SCHEMES):
         # a type that this worker does not know waits for one that does: a deploy may be half-way
         app.conf.broker_transport_options["known_type"] = KnownTypes(app)
+        app.steps["worker"].add(STOPPING)
     return app
 
 

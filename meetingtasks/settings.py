@@ -64,7 +64,12 @@ class Settings(BaseSettings):
     retry_jitter: bool = Field(default=True, description="Draw each delay between zero and the grown one")
     retry_resource_s: float = Field(600.0, gt=0, description="Seconds before the retry of a resource error")
     concurrency: int = Field(0, ge=0, le=1024, description="Tasks at once per worker; 0: by the service's own rule")
-    max_shutdown_wait_s: float = Field(300.0, ge=0, description="Seconds a stopping worker waits for running tasks")
+    max_shutdown_wait_s: float = Field(
+        300.0, ge=0.1, le=86_400, description="Seconds a stopping worker waits for running tasks"
+    )
+    shutdown_overdue: Literal["requeue", "fail"] = Field(
+        "requeue", description="What becomes of tasks that run longer than that: they go back to their queue, or fail"
+    )
     speech_engine: str = Field("auto", description="auto, pocketsphinx, whisper or http")
     whisper_model_path: Path | None = Field(None, description="Directory of a faster-whisper model")
     speech_http_url: str | None = Field(None, description="OpenAI-style /v1/audio/transcriptions endpoint")

@@ -128,6 +128,8 @@ class Consuming:
 
     def start(self) -> None:
         """Fetch when something may be there and there is room, listen when nothing is there."""
+        if self._channel.keeper.is_quiet:
+            return
         queues = self._channel.lease_queues
         if self._look and queues:
             wanted = self._wanted()
@@ -197,9 +199,11 @@ class Consuming:
     def _woken(self, reply: list[bytes] | None) -> bool:
         self._look = True
         self._due_in(None)
-        if reply is None or reply[1] == TOKEN:
-            raise Empty
         channel = self._channel
+        if reply is None or reply[1] == TOKEN:
+            if reply is not None and channel.keeper.is_quiet:
+                channel.raw.rpush(reply[0], TOKEN)  # for somebody who takes what it announces
+            raise Empty
         queue = reply[0].decode().removeprefix(channel.global_keyprefix).split(channel.sep, 1)[0]
         if channel.is_plain(queue):
             channel.connection._deliver(kombu_parts.loads(reply[1].decode()), queue)
@@ -226,11 +230,14 @@ class Consuming:
 
     def hand_over(self) -> int:
         """Hand taken messages to their consumers, as far as there are free slots; returns how many."""
+        if self._channel.keeper.is_quiet:
+            self.give_back()
+            return 0
         if self._handing_over:
             return 0
         self._handing_over, handed = True, 0
         try:
-            while len(self.ahead):
+            while len(self.ahead) and not self._channel.keeper.is_quiet:
                 if self._channel.qos.free() == 0:
                     if not self._run_acknowledgements():
                         break
@@ -285,6 +292,12 @@ class Consuming:
     def give_back(self) -> None:
         """Give back what was taken and not handed over."""
         self._channel.hand_back(raw["properties"]["delivery_tag"] for raw in self.ahead.take_all())
+
+    def fall_quiet(self) -> None:
+        """Give back what was not handed over, and stop listening: others must hear what comes."""
+        self.give_back()
+        with suppress(*self._channel.connection_errors):  # nobody rings on a broken connection
+            self.ring()
 
     def give_back_overdue(self) -> list[str]:
         """Take out what has waited too long and return its delivery tags; called by the lease thread."""

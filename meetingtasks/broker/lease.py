@@ -46,6 +46,10 @@ class Watched(Protocol):
         """Return the delivery tags of messages that it will not hand over."""
         ...
 
+    def fall_quiet(self) -> None:
+        """Take no more and give back what was not handed over; called from any thread."""
+        ...
+
 
 @dataclass(slots=True)
 class Lease:
@@ -80,6 +84,8 @@ class LeaseKeeper:
         self._connect = connect
         self._options = options
         self._on_lost = on_lost
+        #: whether the consumers take no more messages, on this connection or the next one
+        self.is_quiet = False
         self._client: Client | None = None
         self._held: dict[str, Lease] = {}
         self._orphans: set[str] = set()
@@ -129,6 +135,30 @@ class LeaseKeeper:
         """Give back what this consumer takes and does not hand over in time."""
         self._watched.add(consumer)
 
+    def take_no_more(self) -> None:
+        """Let the consumers take no more messages for the rest of this process's life; what is held stays held."""
+        self.is_quiet = True
+        for consumer in list(self._watched):
+            consumer.fall_quiet()
+
+    def held(self) -> list[Lease]:
+        """Return the leases that are held now."""
+        with self._lock:
+            return list(self._held.values())
+
+    def seize(self) -> list[Lease]:
+        """Stop renewing all leases and return them: nobody else can end them now."""
+        with self._lock:
+            leases = list(self._held.values())
+            self._held.clear()
+        return leases
+
+    def give_back(self, leases: Iterable[Lease]) -> None:
+        """Give back messages that are held no more, as soon as the server answers; uses no delivery."""
+        with self._lock:
+            self._returns += leases
+            self._run()
+
     def orphan(self, tag: str) -> None:
         """Mark a held message whose channel is gone; it still fills a slot of this process."""
         with self._lock:
@@ -175,10 +205,8 @@ class LeaseKeeper:
         """Give back a message that will not be run, as soon as the server answers; uses no delivery."""
         with self._lock:
             lease = self._held.pop(tag, None)
-            if lease is None:
-                return
-            self._returns.append(lease)
-            self._run()
+            if lease is not None:
+                self.give_back([lease])
 
     def lost(self, leases: Iterable[Lease]) -> None:
         """Report leases that the server no longer gives us."""
@@ -250,17 +278,17 @@ class LeaseKeeper:
             self._doze(renew_at_s)
             if SYSTEM.monotonic_s() - self._used_s > IDLE_S and self._end(me):
                 break
-        if self._waiting:
+        if self.has_unsent:
             self._serve(float("inf"))
         self._disconnect()
 
     def _doze(self, renew_at_s: float) -> None:
         now_s = SYSTEM.monotonic_s()
-        if self._held or self._waiting:
+        if self._held or self.has_unsent:
             self._used_s = now_s
         self._work.clear()
         self._dozing = now_s - self._used_s > DOZE_S
-        if self._held or self._waiting:  # looked at again: whoever came in between did not wake a thread that was up
+        if self._held or self.has_unsent:  # looked at again: whoever came in between did not wake a thread that was up
             self._dozing = False
         self._work.wait(max(0.0, renew_at_s - now_s if self._dozing else min(LOOK_S, renew_at_s - now_s)))
         self._dozing = False
@@ -271,7 +299,7 @@ class LeaseKeeper:
             for consumer in list(self._watched):
                 for tag in consumer.give_back_overdue():
                     self.release_unrun(tag)
-            if self._waiting:
+            if self.has_unsent:
                 self.flush(self._own_client())
             if SYSTEM.monotonic_s() < renew_at_s:
                 return renew_at_s
@@ -289,7 +317,7 @@ class LeaseKeeper:
 
     def _end(self, me: threading.Thread) -> bool:
         with self._lock:
-            if self._held or self._waiting or self._thread is not me:
+            if self._held or self.has_unsent or self._thread is not me:
                 return False
             self._thread = None
             return True
@@ -305,7 +333,8 @@ class LeaseKeeper:
             client.connection_pool.disconnect()
 
     @property
-    def _waiting(self) -> bool:
+    def has_unsent(self) -> bool:
+        """Whether anything waits to be told to the server."""
         return bool(self._acks or self._returns or self._abandoned)
 
     def _give_up(self, client: Client) -> None:
@@ -345,6 +374,12 @@ def keeper_of(identity: tuple[Any, ...], make: Callable[[], LeaseKeeper]) -> Lea
         if identity not in _keepers:
             _keepers[identity] = make()
         return _keepers[identity]
+
+
+def keepers() -> list[LeaseKeeper]:
+    """Return all keepers of this process."""
+    with _keepers_lock:
+        return list(_keepers.values())
 
 
 @atexit.register

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,10 @@ from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.embedded import EmbeddedServer
 from meetingtasks.processes import ProcessGroup
 
+#: on top of what a worker waits for its tasks: for its own end, before it is killed
+WORKERS_OWN_END_S: Final = 30.0
+#: a worker that gets a second signal gives its tasks back within 2 s
+WORKERS_HURRY_S: Final = 4.0
 #: what the server keeps survives a restart
 SERVER_DIRECTORY: Final = Path("var/server")
 
@@ -48,13 +53,16 @@ def up(*, names: str | None, concurrency: int | None, port: int | None, as_json:
     Its address is written to var/run/server.json (readable by this user only): other `meetingtasks` commands in this
     directory find it there, unless MT_BROKER_URL or --broker-url names another. It ends with everything it started;
     a second `up` in the same directory is refused.
+
+    Stopping, it waits up to MT_MAX_SHUTDOWN_WAIT_S seconds for running tasks; a second Ctrl-C gives them back at once.
     """
     wanted = services.checked(names) if names is not None else services.present()
-    settings_module.load()  # wrong settings are told once here, not by every worker
+    wait_s = settings_module.load().max_shutdown_wait_s  # wrong settings are told once here, not by every worker
     with ServerFile() as note, EmbeddedServer(SERVER_DIRECTORY, port=port) as server, ServerGuard(server):
         note.write(server.url)
         extra = () if concurrency is None else ("--concurrency", str(concurrency))
-        programs = [services.worker_program(name, server.url, *extra) for name in wanted]
+        workers = (services.worker_program(name, server.url, *extra) for name in wanted)
+        programs = [replace(one, grace_s=wait_s + WORKERS_OWN_END_S, hurry_s=WORKERS_HURRY_S) for one in workers]
         group = ProcessGroup(programs, stream=sys.stderr if as_json else sys.stdout)
         ended = threading.Event()
         arguments = (group, ended, wanted, server.url)

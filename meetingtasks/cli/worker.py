@@ -54,8 +54,9 @@ def worker(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Run the worker of SERVICE: ai, media, meeting, signaling, user, custom, or a module with an `app`.
 
-    SIGTERM or Ctrl-C lets running tasks finish and hands back the others; a second one stops at once. While the broker
-    is away the worker waits for it.
+    SIGTERM or Ctrl-C hands back what has not begun and waits up to MT_MAX_SHUTDOWN_WAIT_S seconds for running tasks;
+    a second one, or SIGQUIT, hands those back too. The exit code is 0 when all tasks were finished, 4 when some were
+    handed back or failed. While the broker is away the worker waits for it.
     """
     sys.path.insert(0, str(Path.cwd()))  # a module of one's own stands where one is
     module = services.module_of(service)

@@ -61,7 +61,7 @@ class ProcessGroup:
         self._code = 0
 
     def run(self) -> int:
-        """Start everything, return the exit code at the end; SIGINT, SIGTERM and SIGHUP stop it, a second one kills."""
+        """Start everything, return the exit code at the end; SIGINT, SIGTERM and SIGHUP stop it, a second hurries."""
         with _calling_on_signals(self.request_stop):
             self.start()
             return self.wait()
@@ -84,7 +84,7 @@ class ProcessGroup:
         return self._code
 
     def request_stop(self) -> None:
-        """Ask for the stop without waiting; asked a second time, whatever still runs is killed."""
+        """Ask for the stop without waiting; asked again, what still runs is hurried (see `Program`), then killed."""
         self._events.put(None)
 
     def stop(self) -> int:
@@ -156,29 +156,44 @@ class ProcessGroup:
     def _wait_for_ends(self, members: list[Member]) -> None:
         now_s = self._clock.monotonic_s()
         kill_at_s = {member: now_s + member.program.grace_s for member in members if member.running}
+        hurried: set[Member] = set()
         while kill_at_s:
             next_s = min(kill_at_s.values())
             try:
                 event = self._events.get(timeout=_at_most(next_s - self._clock.monotonic_s()))
             except queue.Empty:
                 late = next(member for member, due_s in kill_at_s.items() if due_s == next_s)
-                self._kill(late, f"did not end within {late.program.grace_s:g} s")
+                self._kill(late, _reason(late, is_hurried=late in hurried))
                 kill_at_s[late] = math.inf
                 continue
             if event is None:
-                for member in self._members:
-                    self._kill(member, "a second stop was asked for")
+                self._hurry(kill_at_s, hurried)
                 continue
             member, code = event
             member.forget_process()
             member.say(f"stopped, {_in_words(code)}")
             kill_at_s.pop(member, None)
 
+    def _hurry(self, kill_at_s: dict[Member, float], hurried: set[Member]) -> None:
+        for member in self._members:
+            if member in kill_at_s and member not in hurried and member.program.hurry_s:
+                member.ask_to_end()
+                kill_at_s[member] = min(kill_at_s[member], self._clock.monotonic_s() + member.program.hurry_s)
+                hurried.add(member)
+            else:
+                self._kill(member, "a second stop was asked for")
+
     def _kill(self, member: Member, reason: str) -> None:
         if member.running:
             member.say(f"{reason}; killing it")
             member.kill()
             self._code = FAILED
+
+
+def _reason(late: Member, *, is_hurried: bool) -> str:
+    if is_hurried:
+        return f"did not end within {late.program.hurry_s:g} s after a second stop was asked for"
+    return f"did not end within {late.program.grace_s:g} s"
 
 
 def _at_most(wait_s: float) -> float | None:

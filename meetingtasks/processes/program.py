@@ -18,6 +18,7 @@ class Program:
     ``stage``: lower stages start first and stop last; programs of one stage start and stop together.
     ``restart``: ``on_crash`` starts it again after any exit code but 0, ``never`` leaves it ended.
     ``grace_s``: how long it may take to end after ``stop_signal``; then it gets SIGKILL.
+    ``hurry_s``: when a second stop is asked for it gets ``stop_signal`` again, and this long until SIGKILL.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Program:
     restart: Literal["on_crash", "never"] = "on_crash"
     stop_signal: signal.Signals = signal.SIGTERM
     grace_s: float = 30.0
+    hurry_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

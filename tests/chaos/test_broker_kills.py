@@ -82,15 +82,3 @@ def test_f10_the_server_dies_under_running_tasks_and_each_runs_once(own_fleet: F
     assert worker.popen.poll() is None
     assert "Unrecoverable" not in worker.output
     assert len(results + waiting) == 7
-
-
-def test_f7_a_stopped_worker_gives_back_what_it_has_not_started(fleet: Fleet) -> None:
-    worker = fleet.worker("--prefetch-multiplier", "3", concurrency=1)
-    for i in range(3):
-        fleet.send("nap", f"task{i}", 1.5)
-    eventually(lambda: fleet.times("start") == 1 and fleet.queue().size().leased == 3)
-    worker.send(signal.SIGTERM)
-    assert worker.wait() == 0
-    size = fleet.queue().size()
-    assert (size.total_ready, size.leased, size.counters["acked"]) == (3 - fleet.times("end"), 0, fleet.times("end"))
-    assert [stored.deliveries for stored in fleet.queue().peek()] == [0] * size.total_ready

@@ -9,6 +9,7 @@ from typing import Any
 from meetingtasks.context import TaskContext
 from meetingtasks.errors import BusinessError, NetworkError
 from meetingtasks.payloads.custom import CustomPayload
+from meetingtasks.processes import spawn
 from meetingtasks.task import Service
 
 service = Service("custom-service", queue="custom_tasks")
@@ -17,12 +18,15 @@ app = service.app
 
 @service.task(CustomPayload)
 def custom_task_type_1(payload: CustomPayload, ctx: TaskContext) -> Any:
-    """Do what the payload says: echo, fail n times, wait for a file, report steps, crash."""
+    """Do what the payload says: echo, fail n times, wait for a file, start a child, report steps, crash."""
     wanted = payload.root
     trace = wanted.get("trace_file")
     if trace:
         with Path(trace).open("a") as file:
             file.write(f"{wanted.get('name', ctx.task_id)} {os.getpid()}\n")
+    if wanted.get("child"):
+        with Path(f"{trace}.children").open("a") as file:
+            file.write(f"{spawn(('sleep', '1000')).pid}\n")
     if "steps" in wanted:
         for number in range(wanted["steps"]):
             ctx.step(f"step {number}", number, wanted["steps"], f"第{number}段")

@@ -36,6 +36,7 @@ class NoticeDeadProcesses(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(NoticeDeadProcesses)
+app.steps["worker"].add("meetingtasks.worker.step:StoppingStep")
 DIARY = Path(os.environ.get("DIARY", os.devnull))
 
 

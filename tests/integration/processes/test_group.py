@@ -190,3 +190,29 @@ def test_everything_ends_with_a_group_that_is_killed(start_python: Callable[...,
     process.send(signal.SIGKILL)
 
     eventually(lambda: not is_running(pid))
+
+
+def test_a_second_signal_hurries_a_program_that_knows_how_and_only_a_slow_one_is_killed(
+    start_python: Callable[..., RunningProcess],
+) -> None:
+    hurrying = """
+import signal
+print("ready", flush=True)
+signal.sigwait({signal.SIGTERM})
+print("asked", flush=True)
+signal.sigwait({signal.SIGTERM})
+print("in a hurry", flush=True)
+"""
+    blocked = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
+    group = GROUP.replace("grace_s=60", "grace_s=60, hurry_s=0.2 + 30 * (n == 0)")
+    process = start_python(group, blocked + hurrying, DEAF)
+    process.wait_for_line("p0 | ready")
+    process.wait_for_line("p1 | ready")
+    process.send(signal.SIGINT)
+    process.wait_for_line("p0 | asked")
+    process.send(signal.SIGINT)
+
+    assert process.wait() == 1, process.output
+    assert "p0 | in a hurry" in process.output
+    assert "p0 | stopped, with code 0" in process.output
+    assert "p1 | did not end within 0.2 s after a second stop was asked for; killing it" in process.output
