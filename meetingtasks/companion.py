@@ -55,7 +55,9 @@ class StoreCompanion:
         queue = str(message.get("properties", {}).get("delivery_info", {}).get("routing_key") or "")
         values = brought if isinstance(brought, dict) else values_of(name, queue=queue, kwargs=None)
         state = TaskState.PENDING if eta_ms is None or eta_ms <= SYSTEM.now_ms() else TaskState.SCHEDULED
-        self._store.create(task_id, {**values, "state": state.value, "eta_ms": eta_ms}, pipe=pipe)
+        # a task that others wait for in a chord must be looked at by a worker even when it was cancelled
+        facts = {"state": state.value, "eta_ms": eta_ms, "group": headers.get("group")}
+        self._store.create(task_id, {**values, **facts}, parent=headers.get("parent_id"), pipe=pipe)
 
     def on_dead(self, pipe: Pipeline, message: dict[str, Any], reason: str) -> None:
         """End the task of a message that the broker gives up; it becomes a dead letter."""

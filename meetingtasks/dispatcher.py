@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,8 +13,10 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
 from meetingtasks.app import create_app, has_companion
+from meetingtasks.cancelling import CancelFilter, Canceller, CancelReport, OnProgress
 from meetingtasks.errors import (
     BrokerUnavailable,
+    BusinessError,
     MeetingTasksError,
     ResultNotReady,
     RouteConflict,
@@ -22,6 +25,7 @@ from meetingtasks.errors import (
     TaskNotFound,
     WaitTimeout,
 )
+from meetingtasks.idempotency import Duplicate, settle
 from meetingtasks.records import Progress, TaskRecord
 from meetingtasks.requests import TaskRequest, TaskResponse
 from meetingtasks.routing import ServiceRoute, routes_table
@@ -56,6 +60,7 @@ class TaskDispatcher:
         )
         self._routes = RouteStore(client)
         self._ends = EndWatcher(self.store)
+        self._canceller = Canceller(self.store, self._settings)
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -83,13 +88,16 @@ class TaskDispatcher:
     def dispatch(self, request: Requested) -> TaskResponse:
         """Submit one task and return at once with its id and state.
 
-        Raises UnknownTaskType, InvalidPayload, TaskConflict (the chosen id is taken) or BrokerUnavailable;
-        after any of them nothing is queued.
+        With an ``idempotency_key`` that was used within 24 h, the response is that of the task of then, marked as
+        ``duplicate``. Raises UnknownTaskType, InvalidPayload, TaskConflict (the chosen id is taken, or the key was used
+        for another request) or BrokerUnavailable; after any of them nothing is queued.
         """
         with _translated():
             submission = self._prepare(request)
-            send(self.app, submission)
-        return TaskResponse(task_id=submission.task_id, status=submission.state)
+            task_id = send(self.app, submission).id
+        if task_id != submission.task_id:
+            return self._duplicate(task_id)
+        return TaskResponse(task_id=task_id, status=submission.state)
 
     def dispatch_and_wait(self, request: Requested, timeout_s: float) -> TaskResponse:
         """Submit one task and wait for its end; WaitTimeout after ``timeout_s`` (the task goes on)."""
@@ -114,10 +122,24 @@ class TaskDispatcher:
         if len(requests) > BATCH_LIMIT:
             raise MeetingTasksError(f"a batch has at most {BATCH_LIMIT} requests, not {len(requests)}", code="batch")
         with _translated():
-            outcomes = [self._try_prepare(request) for request in requests]
+            outcomes = self._settled([self._try_prepare(request) for request in requests])
             good = [outcome for outcome in outcomes if isinstance(outcome, Submission)]
             taken = self._send_many(good) if good else set()
         return [_answer(outcome, taken) if isinstance(outcome, Submission) else outcome for outcome in outcomes]
+
+    def _settled(self, outcomes: Sequence[Submission | TaskResponse]) -> list[Submission | TaskResponse]:
+        """Answer those whose idempotency key was used before."""
+        good = [outcome for outcome in outcomes if isinstance(outcome, Submission)]
+        settled = iter(settle(self.store, good))
+        return [self._told(next(settled)) if isinstance(outcome, Submission) else outcome for outcome in outcomes]
+
+    def _told(self, settled: Submission | Duplicate | TaskConflict) -> Submission | TaskResponse:
+        if isinstance(settled, TaskConflict):
+            return TaskResponse(task_id="", status=TaskState.FAILED, error=settled.body())
+        return self._duplicate(settled.task_id) if isinstance(settled, Duplicate) else settled
+
+    def _duplicate(self, task_id: str) -> TaskResponse:
+        return replace(response_of(self.get(task_id)), duplicate=True)
 
     def _send_many(self, submissions: Sequence[Submission]) -> set[str]:
         """Send all, and return the submit ids of those whose chosen task id was taken."""
@@ -126,7 +148,7 @@ class TaskDispatcher:
             answers = self.store.create_many({s.task_id: s.values for s in submissions})
             created = list(zip(submissions, answers, strict=True))
             fresh = [submission for submission, is_new in created if is_new]
-            taken = {str(submission.values["submit_id"]) for submission, is_new in created if not is_new}
+            taken = {str(s.values["submit_id"]) for s, is_new in created if not is_new and s.claim is None}
         with self.app.producer_or_acquire() as producer, producer.batch(max_size=BATCH_LIMIT * 2):
             for submission in fresh:
                 send(self.app, submission, producer=producer, recorded=True)
@@ -200,10 +222,29 @@ class TaskDispatcher:
     def cancel(self, task_id: str, *, reason: str = "", actor: str = "") -> str:
         """Cancel a task: ``cancelled`` (it never starts), ``running`` (told to stop), or the final state it has."""
         with _translated():
-            standing = self.store.cancel(task_id, reason=reason, actor=actor)
+            standing = self._canceller.one(task_id, reason=reason, actor=actor)
         if standing == "unknown":
             raise TaskNotFound(f"there is no task {task_id!r}", task_id=task_id)
         return standing
+
+    def cancel_meeting(self, meeting_id: int | str, *, reason: str = "", actor: str = "") -> CancelReport:
+        """Cancel everything of a meeting: what waits never starts, what runs is told, later steps do not come."""
+        return self.cancel_where(CancelFilter(meeting_id=meeting_id), reason=reason, actor=actor)
+
+    def cancel_where(
+        self,
+        which: CancelFilter,
+        *,
+        reason: str = "",
+        actor: str = "",
+        dry_run: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> CancelReport:
+        """Cancel the live tasks that fit; BusinessError for a filter that says nothing. See ``Canceller.where``."""
+        if which.is_empty:
+            raise BusinessError("a filter that fits every task cancels nothing: say which", code="filter_empty")
+        with _translated():
+            return self._canceller.where(which, reason=reason, actor=actor, dry_run=dry_run, on_progress=on_progress)
 
     def get_stats(self) -> dict[str, int]:
         """Return total_dispatched, total_completed, total_failed, total_timeout, active_tasks over all processes."""

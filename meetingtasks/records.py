@@ -97,6 +97,7 @@ class TaskRecord:
     redelivered: bool = False  # a worker was lost while it ran
     dead: bool = False
     cancel_reason: str = ""
+    cancel_actor: str = ""
     attempts: tuple[Attempt, ...] = ()
 
     @property
@@ -116,7 +117,7 @@ class TaskRecord:
         return asdict(self)
 
 
-_PLAIN = ("id", "type", "name", "service", "queue", "worker", "cancel_reason")
+_PLAIN = ("id", "type", "name", "service", "queue", "worker", "cancel_reason", "cancel_actor")
 _NUMBERS = (
     *("created_ms", "eta_ms", "due_ms", "first_started_ms", "started_ms", "ended_ms", "expires_ms"),
     *("attempt", "retries", "max_retries"),

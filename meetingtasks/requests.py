@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from meetingtasks.payloads.json_value import CONTROL, FREE_FORM, SURROGATE, check_json
 from meetingtasks.routing import QueueName
@@ -16,6 +26,7 @@ from meetingtasks.states import Priority, TaskState
 
 MAX_TIMEOUT_S = 86_400
 LONGEST_IDENTIFIER = 200
+_PRINTABLE = re.compile(r"[ -~]{1,255}")
 _LARGEST_KEY = 2**63 - 1  # what databases and other languages can hold
 
 
@@ -84,11 +95,28 @@ class TaskRequest(BaseModel):
         None, validation_alias=AliasChoices("eta", "scheduled_at"), description="Not before this time (with zone)"
     )
     expires_at: datetime | None = Field(None, description="Never start after this time (with zone)")
+    idempotency_key: str | None = Field(
+        None,
+        description="1-255 printable ASCII characters; within 24 h the same key of the same owner is the same task",
+    )
 
     @field_validator("task_id")
     @classmethod
     def _uuid(cls, task_id: str | None) -> str | None:
         return None if task_id is None else str(UUID(task_id))
+
+    @field_validator("idempotency_key")
+    @classmethod
+    def _printable(cls, key: str | None) -> str | None:
+        if key is not None and not _PRINTABLE.fullmatch(key):
+            raise ValueError("must be 1-255 printable ASCII characters")
+        return key
+
+    @model_validator(mode="after")
+    def _one_way_to_repeat(self) -> Self:
+        if self.idempotency_key is not None and self.task_id is not None:
+            raise ValueError("task_id and idempotency_key exclude each other: both name the one task of a repeat")
+        return self
 
     @field_validator("priority", mode="before")
     @classmethod
@@ -130,6 +158,7 @@ class TaskResponse:
     status: TaskState
     result: Any = None
     error: dict[str, Any] | None = None  # {"code", "message", "details", "retryable"}
+    duplicate: bool = False  # its idempotency key was used before: this is the task of then
 
     @property
     def ok(self) -> bool:

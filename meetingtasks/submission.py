@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +37,16 @@ MAX_MEDIA_S = 8 * 3600
 #: a planned time that passed this little ago means now: clocks differ, and requests travel
 PAST_S = 60
 LONGEST_PLAN_DAYS = 366
+#: what may differ between two requests that are the same
+_NOT_COMPARED = frozenset({"task_id", "trace_id", "idempotency_key"})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An idempotency key: its name among all owners' keys, and the digest of the request that it stands for."""
+
+    name: str
+    digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +59,7 @@ class Submission:
     kwargs: dict[str, Any]
     values: dict[str, Any]  # of the record
     options: dict[str, Any]  # for Celery's apply_async
+    claim: Claim | None = None
 
     @property
     def state(self) -> TaskState:
@@ -174,6 +187,7 @@ def _submission(
     number: int,
 ) -> Submission:
     task_id = request.task_id or str(uuid4())
+    claim = _claim(request, about["type"], kwargs)
     values: dict[str, Any] = {
         **about,
         "state": (TaskState.SCHEDULED if "eta" in times else TaskState.PENDING).value,
@@ -187,6 +201,7 @@ def _submission(
         # by which the submitter of a chosen id sees whether the record is its own
         "submit_id": uuid4().hex if request.task_id else None,
         "expires_ms": _ms(times.get("expires")),
+        "claim": claim.name if claim else None,
     }
     soft_s, hard_s = limits(task_type, request.timeout_s)
     options: dict[str, Any] = {
@@ -209,7 +224,20 @@ def _submission(
         kwargs=kwargs,
         values=values,
         options=options,
+        claim=claim,
     )
+
+
+def _claim(request: TaskRequest, task_type: str, kwargs: dict[str, Any]) -> Claim | None:
+    if request.idempotency_key is None:
+        return None
+    owner = [None if key is None else str(key) for key in (request.project_id, request.user_id)]
+    asked = request.model_dump(mode="json", exclude=set(_NOT_COMPARED)) | {"type": task_type, "payload": kwargs}
+    return Claim(_digest([*owner, request.idempotency_key]), _digest(asked))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:40]
 
 
 def limits(task_type: TaskType | None, timeout_s: float | None) -> tuple[float, float]:

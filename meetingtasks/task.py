@@ -15,7 +15,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 from pydantic import BaseModel
 
-from meetingtasks import lifecycle
+from meetingtasks import idempotency, lifecycle
 from meetingtasks.app import create_app, declare_queue, has_companion
 from meetingtasks.backend import TaskStoreBackend
 from meetingtasks.catalogue import TaskType
@@ -204,13 +204,23 @@ def send(
 ) -> AsyncResult[Any]:
     """Enqueue a submission: its record and its message. TaskConflict when the id is taken.
 
+    With an idempotency key that was used before, the task of then is returned and nothing is sent.
     Of a submission that is ``recorded``, its batch sees to the record and to ids that were taken.
     """
+    store = cast("TaskStoreBackend", app.backend).store
+    if submission.claim is not None and not recorded:
+        settled = idempotency.settle(store, [submission])[0]
+        if isinstance(settled, TaskConflict):
+            raise settled
+        if isinstance(settled, idempotency.Duplicate):
+            return app.AsyncResult(settled.task_id)
+        submission = settled
     declare_queue(app, submission.queue)
     merged = {**submission.options, **options, "task_id": submission.task_id, "queue": submission.queue}
-    store = cast("TaskStoreBackend", app.backend).store
     joined = has_companion(app)
     if not joined and not recorded and not store.create(submission.task_id, submission.values):
+        if submission.claim is not None:
+            return app.AsyncResult(submission.task_id)
         raise _taken(submission)
     if task is not None:
         result = Task.apply_async(task, (), submission.kwargs, **merged)

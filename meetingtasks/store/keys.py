@@ -10,6 +10,8 @@ PREFIX: Final = "mt:"
 LIVE: Final = PREFIX + "live"
 #: zset: ids of failed tasks that used up their retries, by time of death in ms; until requeued or purged
 DEAD: Final = PREFIX + "dead"
+#: zset: ids of ended tasks whose callback address is to be told, by end in ms; until its delivery is submitted
+CALLBACKS: Final = PREFIX + "callbacks"
 #: hash: "<event>" and "<queue>:<event>" -> how often it happened; for ever
 COUNTS: Final = PREFIX + "counts"
 #: stream: one entry per change of a task's state {task, event, type, queue, …}; capped in length
@@ -50,6 +52,11 @@ def event_stream(channel: str) -> str:
 def event_mark(mark: str) -> str:
     """String: the id of the event published under a mark; for 60 s, a mark of the caller's own for 24 h."""  # noqa: D401 - a kind
     return f"{PREFIX}event:{mark}"
+
+
+def claim(name: str) -> str:
+    """String: the task id and the digest of its request, by owner and idempotency key; 24 h from the submission."""
+    return f"{PREFIX}claim:{name}"
 
 
 def run(run_id: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from redis.client import Pipeline
 
@@ -16,6 +16,11 @@ from meetingtasks.store.client import Client
 from meetingtasks.store.scripts import Value, load
 
 Told = Literal["ok", "cancel", "lost"]
+
+#: the keys of the fleet that every script gets first which makes or ends tasks
+FLEET: Final = (keys.LIVE, keys.COUNTS, keys.STREAM, keys.DEAD)
+#: tasks that one script cancels or reads: what others wait for meanwhile stays below 50 ms
+AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,17 @@ class End:
     dead: bool = False
 
 
+@dataclass(frozen=True)
+class Cancelling:
+    """What a cancellation came to; ``queue`` is set where the message of retry ``retries`` may be dropped now."""
+
+    task_id: str
+    outcome: str  # cancelled, running (told), unknown, or the final state that it had
+    now: bool  # it has ended by this cancellation
+    queue: str
+    retries: int
+
+
 class TaskStore:
     """The task records on one server."""
 
@@ -55,11 +71,16 @@ class TaskStore:
         self._ttl_s = record_ttl_s
         self._cap = stream_length
 
-    def create(self, task_id: str, values: Mapping[str, Any], *, pipe: Pipeline | None = None) -> bool:
-        """Accept a task; False when the id is taken. With ``pipe`` the command only joins that transaction."""
+    def create(
+        self, task_id: str, values: Mapping[str, Any], *, parent: str | None = None, pipe: Pipeline | None = None
+    ) -> bool:
+        """Accept a task; False when the id is taken. With ``pipe`` the command only joins that transaction.
+
+        ``parent`` is the task that submits it while it runs: its meeting and its cancellation are inherited.
+        """
         script = load("create")
-        script_keys = life(task_id)
-        args: list[Value] = [task_id, self._cap, *_flat(to_fields(values))]
+        script_keys = life(task_id) if parent is None else [*life(task_id), keys.task(parent)]
+        args: list[Value] = [task_id, self._cap, self._ttl_s, *_flat(to_fields(values))]
         if pipe is not None:
             script.put_on(pipe, script_keys, args)
             return True
@@ -140,9 +161,41 @@ class TaskStore:
 
         With ``only_waiting`` a running task is left alone.
         """
-        script_keys = life(task_id)
-        args: list[Value] = [task_id, self._cap, reason, actor, self._ttl_s, "1" if only_waiting else "0"]
-        return str(load("cancel")(self.client, script_keys, args))
+        return self.cancel_many([task_id], reason=reason, actor=actor, only_waiting=only_waiting)[0].outcome
+
+    def cancel_many(
+        self, task_ids: Sequence[str], *, reason: str = "", actor: str = "", only_waiting: bool = False
+    ) -> list[Cancelling]:
+        """Cancel tasks, 500 in one step; in the order of the ids. See ``cancel``."""
+        answers: list[Cancelling] = []
+        for some in batched(task_ids):
+            script_keys = [*FLEET, *(key for task_id in some for key in (keys.task(task_id), keys.done(task_id)))]
+            args: list[Value] = [self._cap, reason, actor, self._ttl_s, "1" if only_waiting else "0", *some]
+            reply = load("cancel")(self.client, script_keys, args)
+            answers += [
+                Cancelling(task_id, outcome, bool(now), queue, int(retries))
+                for task_id, (outcome, now, queue, retries) in zip(some, reply, strict=True)
+            ]
+        return answers
+
+    def claim_many(self, wanted: Sequence[tuple[str, str, str]], *, kept_s: int) -> list[tuple[str, str]]:
+        """Claim idempotency keys, each (name, task id, digest); returns the (task id, digest) that each stands for now.
+
+        That is the own one for who came first, and the first one's for ``kept_s`` seconds from then on.
+        """
+        pipe = self.client.pipeline(transaction=False)
+        for name, task_id, digest in wanted:
+            pipe.set(keys.claim(name), f"{task_id} {digest}", ex=kept_s, nx=True, get=True)
+        standing = zip(wanted, pipe.execute(), strict=True)
+        return [
+            cast("tuple[str, str]", tuple(found.split(" ", 1))) if found else (task_id, digest)
+            for (_, task_id, digest), found in standing
+        ]
+
+    def known(self, task_ids: Sequence[str]) -> set[str]:
+        """Return those of the tasks that have a record."""
+        found = self.some_fields(task_ids, ["state"])
+        return {task_id for task_id, stored in zip(task_ids, found, strict=True) if stored["state"] is not None}
 
     def announce(self, task_id: str, event: str, about: Mapping[str, Any]) -> None:
         """Tell late readers (stream) and present watchers (channel) of something that is no change of state."""
@@ -178,6 +231,13 @@ class TaskStore:
             pipe.hgetall(keys.task(task_id))
         return cast("list[dict[str, str]]", pipe.execute())
 
+    def some_fields(self, task_ids: Iterable[str], names: Sequence[str]) -> list[dict[str, str | None]]:
+        """Read a few fields of several stored hashes in one round trip; None where there is none."""
+        pipe = self.client.pipeline(transaction=False)
+        for task_id in task_ids:
+            pipe.hmget(keys.task(task_id), *names)
+        return [dict(zip(names, found, strict=True)) for found in pipe.execute()]
+
     def get_many(self, task_ids: Iterable[str]) -> list[TaskRecord | None]:
         """Read several records in one round trip."""
         return [from_fields(fields) if fields.get("state") else None for fields in self.get_fields(task_ids)]
@@ -205,7 +265,12 @@ class TaskStore:
 
 def life(task_id: str) -> list[str]:
     """Return the keys of a script that makes or ends tasks, as ``life`` in ``lua/common.lua`` reads them."""
-    return [keys.LIVE, keys.COUNTS, keys.STREAM, keys.DEAD, keys.task(task_id), keys.done(task_id)]
+    return [*FLEET, keys.task(task_id), keys.done(task_id)]
+
+
+def batched(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut a list of ids into parts that one script may take."""
+    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

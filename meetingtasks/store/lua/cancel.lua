@@ -1,20 +1,27 @@
 #!lua flags=allow-oom
--- cancel: a waiting task ends at once, a running one is told.
--- KEYS  1 live  2 counts  3 stream  4 dead  5 task record  6 done channel
--- ARGV  1 id  2 stream cap  3 reason  4 actor  5 record's lifetime in s  6 '1' = leave a running task alone
--- Returns 'unknown', 'cancelled', 'running' (told; it ends as cancelled), or the final state it already has.
-local t = life(5)
-local state = redis.call('HGET', t.task, 'state')
-if not state then return 'unknown' end
-if FINAL[state] then return state end
-if ARGV[6] == '1' and state == 'running' then return state end
-local now = now_ms()
-if redis.call('HSETNX', t.task, 'cancel_ms', int(now)) == 1 then
-  redis.call('HSET', t.task, 'cancel_reason', ARGV[3], 'cancel_actor', ARGV[4])
+-- cancel: waiting tasks end at once, running ones are told.
+-- KEYS  1 live  2 counts  3 stream  4 dead  then per task … its record, its done channel
+-- ARGV  1 stream cap  2 reason  3 actor  4 record's lifetime in s  5 '1' = leave running tasks alone  6… ids
+-- Returns per task {outcome, 1 when it ended just now, queue, retries}. Outcome: 'unknown', 'cancelled', 'running' (told; it
+--         ends as cancelled), or the final state it already has. Queue and retries name the message that is now to be dropped;
+--         the queue is '' where there is none, or where it is to stay: a chord waits until it was looked at.
+local now, answers = now_ms(), {}
+
+local function cancel(t, id)
+  local about = redis.call('HMGET', t.task, 'state', 'queue', 'retries', 'group')
+  local state = about[1]
+  if not state then return {'unknown', 0, '', 0} end
+  if FINAL[state] or (ARGV[5] == '1' and state == 'running') then return {state, 0, '', 0} end
+  if redis.call('HSETNX', t.task, 'cancel_ms', int(now)) == 1 then
+    redis.call('HSET', t.task, 'cancel_reason', ARGV[2], 'cancel_actor', ARGV[3])
+  end
+  if state == 'running' then
+    redis.call('PUBLISH', 'mt:watch:' .. id, cjson.encode({task = id, event = 'cancelling'}))
+    return {'running', 0, '', 0}
+  end
+  conclude(t, 'cancelled', now, {id = id, cap = ARGV[1], ttl = ARGV[4], extra = {'reason', ARGV[2]}})
+  return {'cancelled', 1, not about[4] and about[2] or '', tonumber(about[3] or '0')}
 end
-if state == 'running' then
-  redis.call('PUBLISH', 'mt:watch:' .. ARGV[1], cjson.encode({task = ARGV[1], event = 'cancelling'}))
-  return 'running'
-end
-conclude(t, 'cancelled', now, {id = ARGV[1], cap = ARGV[2], ttl = ARGV[5], extra = {'reason', ARGV[3]}})
-return 'cancelled'
+
+for i = 6, #ARGV do answers[#answers + 1] = cancel(life(2 * i - 7), ARGV[i]) end
+return answers

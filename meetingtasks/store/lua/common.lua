@@ -66,6 +66,11 @@ local function meeting_key(stored)
   return 'mt:meeting:' .. stored
 end
 
+-- The idempotency key by which a task was submitted.
+local function claim_key(claim)
+  return 'mt:claim:' .. claim
+end
+
 -- A task whose record was just written counts among the live ones: its own place and its meeting's.
 local function go_live(t, id, now)
   redis.call('ZADD', t.live, now, id)
@@ -84,7 +89,7 @@ end
 -- record, fields to write, dead = true for a dead letter, why = the error's message, extra facts of the event,
 -- meta = Celery's result meta (without it the task ended unrun).
 local function conclude(t, final, now, how)
-  local about = redis.call('HMGET', t.task, 'queue', 'meeting_id')
+  local about = redis.call('HMGET', t.task, 'queue', 'meeting_id', 'callback_url', 'claim')
   close_attempt(t.task, final, now, how.why or '')
   redis.call('HSET', t.task, 'state', final, 'ended_ms', int(now), 'token', '', unpack(how.fields or {}))
   if final == 'completed' then redis.call('HSET', t.task, 'percent', '100') end
@@ -97,8 +102,11 @@ local function conclude(t, final, now, how)
     redis.call('ZADD', t.dead, now, how.id)
     count(t.counts, about[1] or '', 'dead')
   else
-    redis.call('EXPIRE', t.task, how.ttl)
+    -- as long as its idempotency key is remembered, a repeated submission is answered from the record
+    local claimed_s = about[4] and redis.call('TTL', claim_key(about[4])) + 1 or 0
+    redis.call('EXPIRE', t.task, math.max(tonumber(how.ttl), claimed_s))
   end
+  if about[3] then redis.call('ZADD', 'mt:callbacks', now, how.id) end
   tell(t.stream, how.cap, t.task, how.id, final, now, how.extra or {})
   if how.meta then
     redis.call('PUBLISH', t.done, how.meta)
