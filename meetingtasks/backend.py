@@ -215,8 +215,8 @@ def _result_of(fields: Mapping[str, str], state: str) -> Any:
     if state in (states.FAILURE, states.RETRY):
         error = _error(fields)
         return {
-            "exc_type": error.get("exc_type", "Exception"),
-            "exc_module": error.get("exc_module", "builtins"),
+            "exc_type": error.get("exc_type") or "Exception",
+            "exc_module": error.get("exc_module") or "builtins",
             "exc_message": [error.get("message", "")],
         }
     if state == states.REVOKED:

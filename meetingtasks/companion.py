@@ -11,13 +11,13 @@ from typing import Any
 from celery import states as celery_states
 from redis.client import Pipeline
 
+from meetingtasks import aftermath
 from meetingtasks.broker.scripts import join
 from meetingtasks.clock import SYSTEM
 from meetingtasks.lifecycle import values_of
 from meetingtasks.records import TaskError
 from meetingtasks.settings import current
 from meetingtasks.states import ErrorClass, TaskState
-from meetingtasks.store.client import connect
 from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import End, TaskStore
 from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, eta_ms_of, task_id_of
@@ -33,7 +33,7 @@ class StoreCompanion:
     """Joins a message's moves with its task's record."""
 
     def __init__(self) -> None:
-        for name in ("create", "retry", "finish"):
+        for name in ("create", "retry", "finish", "owe"):
             join(name, load(name).source)
         settings = current()
         self._store = TaskStore(None, record_ttl_s=settings.record_ttl_s, stream_length=settings.event_stream_length)
@@ -63,6 +63,7 @@ class StoreCompanion:
         """End the task of a message that the broker gives up; it becomes a dead letter."""
         task_id = _task_id(message)
         if task_id is not None:
+            aftermath.owe(pipe, message)
             text = DEAD_REASONS.get(reason, reason)
             error = TaskError(code=reason.partition(":")[0], error_class=ErrorClass.TRANSIENT.value, message=text)
             refused = {"exc_type": "WorkerLostError", "exc_module": "billiard.exceptions", "exc_message": [text]}
@@ -73,17 +74,16 @@ class StoreCompanion:
         """End the task of a message whose start-by time has passed."""
         task_id = _task_id(message)
         if task_id is not None:
+            aftermath.owe(pipe, message)
             refused = {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": ["expired"]}
             meta = _meta(task_id, celery_states.REVOKED, refused)
             self._store.finish(task_id, "", End(state=TaskState.EXPIRED, meta=meta), pipe=pipe)
 
-    def before_purge(self, ids: list[str]) -> None:
-        """End the tasks of waiting messages that an operator is about to drop."""
-        store = TaskStore(
-            connect(current().effective_store_url),
-            record_ttl_s=current().record_ttl_s,
-            stream_length=current().event_stream_length,
-        )
+    def before_purge(self, client: Any, ids: list[str]) -> None:
+        """End the tasks of waiting messages that an operator is about to drop; ``client`` is the broker's."""
+        # a companion is there only where the records are on the broker's own server, whichever that is
+        settings = current()
+        store = TaskStore(client, record_ttl_s=settings.record_ttl_s, stream_length=settings.event_stream_length)
         for message_id in ids:
             store.cancel(task_id_of(message_id), reason="purged", only_waiting=True)
 

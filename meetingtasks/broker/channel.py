@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
@@ -193,7 +194,7 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
 
     def _purge(self, queue: str) -> int:
         companion = self.options.companion
-        before = None if companion is None else companion.before_purge
+        before = None if companion is None else functools.partial(companion.before_purge, self.raw)
         return purge(self.raw, self.keys_of(queue), before) + int(super()._purge(queue))
 
     # ---- connections

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from meetingtasks.broker.client import Pipeline
+    from meetingtasks.broker.client import Client, Pipeline
 
 
 @runtime_checkable
@@ -26,5 +26,5 @@ class Companion(Protocol):
     def on_expired(self, pipe: Pipeline, message: dict[str, Any]) -> None:
         """Run when a message is dropped because its start-by time has passed."""
 
-    def before_purge(self, ids: list[str]) -> None:
+    def before_purge(self, client: Client, ids: list[str]) -> None:
         """Run before waiting messages are dropped by an operator; their tasks are to be ended for good."""

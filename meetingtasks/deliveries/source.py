@@ -13,7 +13,7 @@ from typing import Any, Final
 from celery import Celery
 from celery.app.task import Context
 
-from meetingtasks import lifecycle
+from meetingtasks import aftermath, lifecycle
 from meetingtasks.app import has_companion
 from meetingtasks.broker import Leased, LeaseOptions, LeaseQueue, adoption, envelope, scripts
 from meetingtasks.broker.keys import TOKEN, QuarantineKeys
@@ -168,7 +168,7 @@ class Deliveries:
             if joined:
                 call.put_on(pipe)
             else:
-                pipe.script_load(load("finish").source)
+                pipe.script_load(load("finish").source).script_load(load("owe").source)
             if reason is None:
                 COMPANION.on_expired(pipe, message)
             else:
@@ -176,6 +176,7 @@ class Deliveries:
             pipe.execute()
         if not joined:
             call.run(self.queue.client)
+        aftermath.look(self._app)
 
     def _quarantine(self, leased: Leased, reason: str) -> None:
         log.warning("a malformed message was set aside", extra={"queue": leased.queue, "reason": reason})

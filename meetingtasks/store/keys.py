@@ -18,6 +18,10 @@ COUNTS: Final = PREFIX + "counts"
 STREAM: Final = PREFIX + "stream"
 #: hash: service name -> its route as JSON; until removed
 ROUTES: Final = PREFIX + "routes"
+#: list: ends that came in the broker and that a chord, a chain or errbacks must be told, as JSON; until told
+OWED: Final = PREFIX + "owed"
+#: string: a worker tells them; ends by itself
+TELLING: Final = PREFIX + "owed:telling"
 #: zset: ids of runs that are not final, by start in ms; until they end
 RUNS_LIVE: Final = PREFIX + "runs"
 #: zset: ids of all kept runs, by start in ms; trimmed with the runs
