@@ -48,6 +48,15 @@ class Settings(BaseSettings):
         "(sentinel://: in a replica's memory; else the server's own appendfsync always sees to it)",
     )
     store_url: str | None = Field(None, description="Store of task records; empty: the broker's server")
+    outbox_path: Path | None = Field(
+        Path("var/outbox"),
+        description="Directory where tasks are kept that are submitted while the broker is away; off: they are refused",
+    )
+    outbox_max_tasks: int = Field(100_000, ge=1, description="Most tasks kept there; more are refused")
+    outbox_max_bytes: int = Field(268_435_456, ge=1024, description="Most bytes of messages kept there")
+    outbox_max_age_s: float = Field(
+        43_200, gt=0, description="Seconds after which a kept task ends as expired instead of running; at most record_ttl_s"
+    )
     storage_root: Path = Field(Path("var/storage"), description="Directory of recordings and results")
     scratch_root: Path | None = Field(None, description="Directory for temporary files; empty: under storage_root")
     record_ttl_s: int = Field(86_400, ge=60, description="Seconds a finished task's record stays in the store")
@@ -63,12 +72,27 @@ class Settings(BaseSettings):
     retry_cap_s: float = Field(300.0, gt=0, le=86_400, description="Longest delay before a retry, in seconds")
     retry_jitter: bool = Field(default=True, description="Draw each delay between zero and the grown one")
     retry_resource_s: float = Field(600.0, gt=0, description="Seconds before the retry of a resource error")
+    pool_process_memory_mib: int = Field(
+        0, ge=0, description="Address space of each pool process in MiB; beyond it a task is out of memory; 0: no limit"
+    )
     concurrency: int = Field(0, ge=0, le=1024, description="Tasks at once per worker; 0: by the service's own rule")
     max_shutdown_wait_s: float = Field(
         300.0, ge=0.1, le=86_400, description="Seconds a stopping worker waits for running tasks"
     )
     shutdown_overdue: Literal["requeue", "fail"] = Field(
         "requeue", description="What becomes of tasks that run longer than that: they go back to their queue, or fail"
+    )
+    cancel_grace_s: float = Field(
+        4.0, ge=0, le=86_400, description="Seconds a cancelled task may go on before its process is ended; prefork pool"
+    )
+    webhook_hosts: tuple[str, ...] = Field(
+        (), description="Hosts that callback addresses may name, as a JSON list; .example.com: its subdomains; empty: none"
+    )
+    webhook_secrets: dict[str, SecretStr] = Field(
+        {}, description="Secrets that sign deliveries, by name, as a JSON object; a request without a name uses 'default'"
+    )
+    webhook_allow_loopback: bool = Field(
+        default=False, description="For tests: callback addresses may be http and lead to this machine"
     )
     speech_engine: str = Field("auto", description="auto, pocketsphinx, whisper or http")
     whisper_model_path: Path | None = Field(None, description="Directory of a faster-whisper model")
@@ -92,6 +116,11 @@ class Settings(BaseSettings):
         if scheme in ("redis", "rediss"):
             _ = urlsplit(url).port  # ValueError says what is wrong with it
         return url
+
+    @field_validator("outbox_path", mode="before")
+    @classmethod
+    def _may_be_off(cls, path: object) -> object:
+        return None if path == "off" else path
 
     @field_validator("renew_s")
     @classmethod
