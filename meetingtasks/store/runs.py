@@ -35,7 +35,7 @@ class Stage:
     """How far one stage of a run is."""
 
     name: str
-    state: str  # waiting, running, done, skipped
+    state: str  # waiting, running, done, skipped; stopped: its run ended while it was running
     done: int = 0
     total: int = 0
     started_ms: int | None = None
@@ -188,7 +188,8 @@ def _stage(name: str, fields: Mapping[str, str], kept: int) -> Stage:
     if ended is not None:
         state = "skipped" if f"skipped:{name}" in fields else "done"
     else:
-        state = "running" if started is not None else "waiting"
+        under_way = "running" if fields["state"] == "running" else "stopped"
+        state = under_way if started is not None else "waiting"
     total = int(fields.get(f"total:{name}", "0"))
     return Stage(
         name=name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from meetingtasks.context import TaskContext
@@ -110,6 +111,8 @@ def write_minutes(run: Run, ctx: TaskContext) -> dict[str, Any]:
         gaps=transcript["gaps"],
         chat=chat_config(),
     )
+    if spec.get("title"):
+        minutes = replace(minutes, title=spec["title"])
     version = int(spec.get("minutes_version", 1))
     as_json = run.storage.put_json(run.key("minutes.json"), {**minutes.to_dict(), "version": version})
     as_text = run.storage.put_bytes(minutes_markdown(minutes).encode(), run.key("minutes.md"))

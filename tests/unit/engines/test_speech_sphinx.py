@@ -137,3 +137,10 @@ def test_the_transcript_becomes_plain_json(transcript: Transcript) -> None:
     assert values["segments"][0]["words"][0]["text"] == transcript.text.split()[0]
     bare = replace(transcript, segments=tuple(replace(one, words=None) for one in transcript.segments))
     assert "words" not in bare.to_dict()["segments"][0]
+
+
+def test_what_was_heard_before_does_not_change_the_text() -> None:
+    fresh, experienced = PocketSphinxEngine(), PocketSphinxEngine()
+    experienced.transcribe(SAMPLES / "second.flac", end_ms=4_000)
+    heard = experienced.transcribe(MEETING, start_ms=18_000, end_ms=21_000)
+    assert heard.text == fresh.transcribe(MEETING, start_ms=18_000, end_ms=21_000).text

@@ -74,6 +74,8 @@ class PocketSphinxEngine:
         expected_ms = None if end_ms is None else end_ms - start_ms
         segments: list[Segment] = []
         with self._lock:
+            # what it has heard before must not colour what it hears now: the same recording gives the same text
+            self._loaded().reinit_feat()
             for utterance in utterances(source):
                 if cancelled is not None and cancelled():
                     raise Cancelled("the transcription was cancelled between two utterances")
