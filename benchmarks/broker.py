@@ -23,6 +23,7 @@ from benchmarks.support import (  # noqa: E402 - a program's own directory is th
     delays,
     fairness,
     flatness,
+    keeping,
     kills,
     leases,
     malformed,
@@ -45,6 +46,7 @@ GROUPS: dict[str, Callable[[Scale], Iterator[Row]]] = {
     "restarts": restarts.rows,
     "malformed": malformed.rows,
     "throughput": throughput.rows,
+    "keeping": keeping.rows,
     "flatness": flatness.rows,
 }
 

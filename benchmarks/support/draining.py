@@ -21,12 +21,14 @@ class Drained:
 
 
 def drained(place: Place, pool: str, tasks: int, *, keys: int = 0) -> Drained:
-    """Fill a queue with tasks of ``keys`` meetings (0: of none) and let a fresh worker run them.
-
-    The worker's first tenth is its warm-up; both ends are read from the server.
-    """
+    """Fill a queue with tasks of ``keys`` meetings (0: of none) and drain it."""
     place.client.flushall()
     place.fill_copies("noop", tasks, PAYLOAD, keys=keys)
+    return drain(place, pool, tasks)
+
+
+def drain(place: Place, pool: str, tasks: int) -> Drained:
+    """Let a fresh worker run what waits. The first tenth is its warm-up; both ends are read from the server."""
     running = place.worker(pool)
     left, began_s, began_cpu_s = _reached(place, running, tasks - tasks // 10)
     end, ended_s, ended_cpu_s = _reached(place, running, 0)

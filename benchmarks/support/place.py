@@ -93,12 +93,22 @@ class Place:
     """Use as a context; its end ends everything that was started here."""
 
     def __init__(
-        self, ours: bool, *, settings: Mapping[str, str] | None = None, prefetch: int = 1, **options: Any
+        self,
+        ours: bool,
+        *,
+        settings: Mapping[str, str] | None = None,
+        prefetch: int = 1,
+        keeps: bool = False,
+        **options: Any,
     ) -> None:
-        """Set ``settings`` in the server; ``options`` are transport options, each read by the side that knows it."""
+        """Set ``settings`` in the server; ``options`` are transport options, each read by the side that knows it.
+
+        ``keeps``: the workers run the one task whose result is kept, see ``keeping``.
+        """
         self.ours = ours
         self.options = options
         self.prefetch = prefetch
+        self.keeps = keeps
         self._settings = settings or {}
         self._ends = ExitStack()
         self._workers = 0
@@ -120,7 +130,7 @@ class Place:
 
     def setup(self, url: str = "") -> worker.Setup:
         """Return what a process of this side must know."""
-        return worker.Setup(self.ours, url or self.server.url, str(self.diary), self.options, self.prefetch)
+        return worker.Setup(self.ours, url or self.server.url, str(self.diary), self.options, self.prefetch, self.keeps)
 
     def worker(self, pool: str, concurrency: int = 2, *, url: str = "", wait: bool = True) -> RunningWorker:
         """Start a worker and wait until it consumes."""
@@ -155,12 +165,16 @@ class Place:
     def fill_copies(self, task: str, number: int, *args: Any, keys: int = 0, queue: str = QUEUE) -> None:
         """Put equal tasks of ``keys`` meetings (0: of none) into a queue."""
         for part in batched(copies(task, number, *args, keys=keys), AT_ONCE):
-            if self.ours:
-                LeaseQueue(self.client, queue).enqueue_many(
-                    [Outgoing(f"{task_id}:0", raw, key=key) for task_id, raw, key in part]
-                )
-            else:
-                self.client.lpush(f"{queue}{STOCK_LISTS[NORMAL].removeprefix(QUEUE)}", *(raw for _, raw, _ in part))
+            self.put(part, queue=queue)
+
+    def put(self, part: Sequence[tuple[str, bytes, str]], *, queue: str = QUEUE) -> None:
+        """Put id, encoded message and meeting of each task into a queue."""
+        if self.ours:
+            LeaseQueue(self.client, queue).enqueue_many(
+                [Outgoing(f"{task_id}:0", raw, key=key) for task_id, raw, key in part]
+            )
+        else:
+            self.client.lpush(f"{queue}{STOCK_LISTS[NORMAL].removeprefix(QUEUE)}", *(raw for _, raw, _ in part))
 
     def left(self) -> int:
         """Count what is not done: waiting, delayed or with a worker, as far as the server knows."""

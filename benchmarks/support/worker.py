@@ -18,8 +18,12 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 
 import meetingtasks.broker
+from meetingtasks.settings import Settings
+from meetingtasks.task import Service
+from meetingtasks.task_types import CATALOGUE
 
 PR_SET_PDEATHSIG = 1
+KEPT = CATALOGUE.get("custom_task_type_1")
 OURS_ONLY = ("lease_s", "renew_s", "max_deliveries")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning")
 READY = "bench: consuming"
@@ -34,6 +38,7 @@ class Setup:
     diary: str
     options: Mapping[str, Any] = field(default_factory=dict)
     prefetch: int = 1
+    keeps: bool = False
 
 
 class NoticeDeadProcesses(bootsteps.StartStopStep):
@@ -49,6 +54,8 @@ class NoticeDeadProcesses(bootsteps.StartStopStep):
 
 def make_app(setup: Setup) -> Celery:
     """Return the application of one side, with its tasks."""
+    if setup.keeps:
+        return _keeping(setup)
     if setup.ours:
         meetingtasks.broker.install()
     app = Celery("bench", broker=setup.url)
@@ -65,6 +72,28 @@ def make_app(setup: Setup) -> Celery:
     app.steps["worker"].add(NoticeDeadProcesses)
     _add_tasks(app, setup.diary)
     return app
+
+
+def _keeping(setup: Setup) -> Celery:
+    """Return an application whose one task gives back what it gets: ours a service's, stock's with a result backend."""
+    if setup.ours:
+        service = Service(KEPT.service, queue="celery", settings=Settings(broker_url=setup.url))
+        service.declare(KEPT, _echo_payload)
+        app = service.app
+    else:
+        app = Celery("bench", broker=setup.url, backend=setup.url)
+        app.conf.update(task_acks_late=True, task_reject_on_worker_lost=True, worker_prefetch_multiplier=setup.prefetch)
+        app.task(name=KEPT.celery_name)(_echo)
+    app.conf.broker_connection_retry_on_startup = True
+    return app
+
+
+def _echo(**payload: Any) -> dict[str, Any]:
+    return payload
+
+
+def _echo_payload(payload: Any, _: Any) -> Any:
+    return payload.root
 
 
 def _add_tasks(app: Celery, diary: str) -> None:

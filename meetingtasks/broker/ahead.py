@@ -1,6 +1,6 @@
 """Messages taken ahead of a free slot, while tasks are so short that a round trip for each would be most of the work.
 
-How many is a matter of time, not of number: while most tasks take less than 2 ms from their hand-over to their end, as
+How many is a matter of time, not of number: while most tasks take less than 5 ms from their hand-over to their end, as
 many as end within 10 ms; else none. What has not begun 20 ms later is given back by the lease thread, whatever the
 worker is doing. So an important task waits behind taken ones for hardly longer than its message takes to arrive.
 """
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from meetingtasks.clock import SYSTEM
 
-SHORT_S: Final = 0.002
+SHORT_S: Final = 0.005
 AHEAD_S: Final = 0.01
 GIVE_BACK_S: Final = 0.02
 STEP: Final = 1.2  # how much one task moves the estimate
