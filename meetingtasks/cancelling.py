@@ -115,8 +115,7 @@ class Canceller:
         for _ in range(1 if dry_run else PASSES):
             fresh = [task_id for task_id in self._store.client.zrange(index, 0, -1) if task_id not in seen]
             for some in batched(fresh):
-                found = self._fitting(some, which)
-                report += _foretold(found) if dry_run else self.many(list(found), reason=reason, actor=actor)
+                report += self._foretell(some, which) if dry_run else self._cancel(some, which, reason, actor)
                 if on_progress is not None:
                     on_progress(report)
             seen.update(fresh)
@@ -124,7 +123,18 @@ class Canceller:
                 break
         return report
 
+    def _cancel(self, some: Sequence[str], which: CancelFilter, reason: str, actor: str) -> CancelReport:
+        if which == CancelFilter(meeting_id=which.meeting_id):  # the index has said it all
+            return self.many(some, reason=reason, actor=actor)
+        return self.many(list(self._fitting(some, which)), reason=reason, actor=actor)
+
+    def _foretell(self, some: Sequence[str], which: CancelFilter) -> CancelReport:
+        found = self._fitting(some, which)
+        told = sum(state == TaskState.RUNNING for state in found.values())
+        return CancelReport(cancelled=len(found) - told, told=told)
+
     def _fitting(self, task_ids: Sequence[str], which: CancelFilter) -> dict[str, str | None]:
+        """Return those of the tasks that fit, with their states."""
         found = zip(task_ids, self._store.some_fields(task_ids, _FIELDS), strict=True)
         return {task_id: stored["state"] for task_id, stored in found if which.fits(stored)}
 
@@ -153,11 +163,6 @@ class Canceller:
         for queue, ids in by_queue.items():
             for some in batched(ids):
                 scripts.purge(QueueKeys(queue), some).run(self._broker)
-
-
-def _foretold(found: dict[str, str | None]) -> CancelReport:
-    told = sum(state == TaskState.RUNNING for state in found.values())
-    return CancelReport(cancelled=len(found) - told, told=told)
 
 
 def _plain(name: str, stored: str | None) -> str | None:

@@ -59,7 +59,7 @@ def event_mark(mark: str) -> str:
 
 
 def claim(name: str) -> str:
-    """String: the task id and the digest of its request, by owner and idempotency key; 24 h from the submission."""
+    """String: task id and digest of the request of an idempotency key; for 24 h from the first use."""  # noqa: D401 - a kind
     return f"{PREFIX}claim:{name}"
 
 

@@ -172,10 +172,9 @@ class TaskStore:
             script_keys = [*FLEET, *(key for task_id in some for key in (keys.task(task_id), keys.done(task_id)))]
             args: list[Value] = [self._cap, reason, actor, self._ttl_s, "1" if only_waiting else "0", *some]
             reply = load("cancel")(self.client, script_keys, args)
-            answers += [
-                Cancelling(task_id, outcome, bool(now), queue, int(retries))
-                for task_id, (outcome, now, queue, retries) in zip(some, reply, strict=True)
-            ]
+            for task_id, answer in zip(some, reply, strict=True):
+                outcome, now, retries, queue = answer.split(" ", 3)
+                answers.append(Cancelling(task_id, outcome, now == "1", queue, int(retries)))
         return answers
 
     def claim_many(self, wanted: Sequence[tuple[str, str, str]], *, kept_s: int) -> list[tuple[str, str]]:

@@ -89,8 +89,8 @@ end
 -- record, fields to write, dead = true for a dead letter, why = the error's message, extra facts of the event,
 -- meta = Celery's result meta (without it the task ended unrun).
 local function conclude(t, final, now, how)
-  local about = redis.call('HMGET', t.task, 'queue', 'meeting_id', 'callback_url', 'claim')
-  close_attempt(t.task, final, now, how.why or '')
+  local about = redis.call('HMGET', t.task, 'queue', 'meeting_id', 'callback_url', 'claim', 'attempt')
+  if about[5] then close_attempt(t.task, final, now, how.why or '') end
   redis.call('HSET', t.task, 'state', final, 'ended_ms', int(now), 'token', '', unpack(how.fields or {}))
   if final == 'completed' then redis.call('HSET', t.task, 'percent', '100') end
   redis.call('ZREM', t.live, how.id)
