@@ -17,6 +17,7 @@ from meetingtasks.task_types import CATALOGUE, QUEUES
 
 #: a worker's stop is bounded, and gives back what it cannot finish; named, because only a worker imports it
 STOPPING: Final = "meetingtasks.worker.step:StoppingStep"
+UNHEEDED = "meetingtasks.worker.unheeded:UnheededCancellations"
 _REDIS_SCHEMES = ("redis://", "rediss://", "redis+socket://", "sentinel://")
 
 
@@ -32,7 +33,7 @@ def create_app(service: str, settings: Settings | None = None, *, queue: str | N
     if settings.broker_url.startswith(_REDIS_SCHEMES):
         # a type that this worker does not know waits for one that does: a deploy may be half-way
         app.conf.broker_transport_options["known_type"] = KnownTypes(app)
-        app.steps["worker"].add(STOPPING)
+        app.steps["worker"].update((STOPPING, UNHEEDED))
     return app
 
 

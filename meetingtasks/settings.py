@@ -86,10 +86,10 @@ class Settings(BaseSettings):
         4.0, ge=0, le=86_400, description="Seconds a cancelled task may go on before its process is ended; prefork pool"
     )
     webhook_hosts: tuple[str, ...] = Field(
-        (), description="Hosts that callback addresses may name, as a JSON list; .example.com: its subdomains; empty: none"
+        (), description="Hosts that callback addresses may name (JSON list); .example.com: its subdomains; empty: none"
     )
     webhook_secrets: dict[str, SecretStr] = Field(
-        {}, description="Secrets that sign deliveries, by name, as a JSON object; a request without a name uses 'default'"
+        {}, description="Secrets that sign deliveries, by name (JSON object); a request that names none uses 'default'"
     )
     webhook_allow_loopback: bool = Field(
         default=False, description="For tests: callback addresses may be http and lead to this machine"
@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     speech_engine: Literal["auto", "pocketsphinx", "faster-whisper", "http"] = Field(
         "auto", description="Engine of tasks that name none; auto: the best one that is configured"
     )
+    speech_engine: str = Field("auto", description="auto, pocketsphinx, whisper or http")
     whisper_model_path: Path | None = Field(None, description="Directory of a faster-whisper model")
     speech_http_url: str | None = Field(None, description="OpenAI-style /v1/audio/transcriptions endpoint")
     speech_http_key: SecretStr | None = Field(None, description="Bearer key of that endpoint")

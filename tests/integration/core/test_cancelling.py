@@ -192,3 +192,24 @@ def test_a_chord_ends_although_its_parts_were_cancelled(
     start_worker(start_process, broker_url, service=STUBBORN)
     eventually(lambda: messages(broker_url) == 0)
     eventually(body.ready)
+
+
+def test_a_task_that_does_not_look_loses_its_process_after_the_grace(
+    dispatcher: TaskDispatcher, broker_url: str, start_process: Callable[..., RunningProcess], tmp_path: Path
+) -> None:
+    options, env = ("-P", "prefork", "-c", "1"), {"MT_CANCEL_GRACE_S": "0.2"}
+    worker = start_worker(start_process, broker_url, *options, service=STUBBORN, env=env)
+    trace, gate = tmp_path / "trace", tmp_path / "gate"
+    about = {"trace": str(trace), "gate": str(gate)}
+    (deaf,) = submit(dispatcher, payload={**about, "name": "deaf"})
+    eventually(trace.exists, 20)
+    assert dispatcher.cancel(deaf, reason="enough") == "running"
+    answer = dispatcher.wait(deaf, 20)
+    assert (answer.status, answer.error and answer.error["message"]) == (TaskState.CANCELLED, "enough")
+    assert dispatcher.get(deaf).attempts[0].outcome == "cancelled"
+    # its slot is free, and its message is gone: neither this worker nor another one starts it again
+    after = dispatcher.dispatch_and_wait({"type": TYPE, "payload": {"trace": str(trace), "name": "after"}}, 20)
+    assert after.status is TaskState.COMPLETED
+    eventually(lambda: dispatcher.store.client.hlen("mq:{custom_tasks}:messages") == 0)
+    assert trace.read_text().split() == ["deaf", "after"]
+    assert "its process is ended" in worker.output
