@@ -97,7 +97,6 @@ class Settings(BaseSettings):
     speech_engine: Literal["auto", "pocketsphinx", "faster-whisper", "http"] = Field(
         "auto", description="Engine of tasks that name none; auto: the best one that is configured"
     )
-    speech_engine: str = Field("auto", description="auto, pocketsphinx, whisper or http")
     whisper_model_path: Path | None = Field(None, description="Directory of a faster-whisper model")
     speech_http_url: str | None = Field(None, description="OpenAI-style /v1/audio/transcriptions endpoint")
     speech_http_key: SecretStr | None = Field(None, description="Bearer key of that endpoint")
