@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import celeryd_after_setup
+from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown
 from kombu import Exchange, Queue
 
+from meetingtasks import outbox
 from meetingtasks.broker import install
 from meetingtasks.routing import broker_number
 from meetingtasks.settings import Settings, current
@@ -30,6 +31,7 @@ def create_app(service: str, settings: Settings | None = None, *, queue: str | N
     install()  # from here on a Redis URL means our lease transport
     app = Celery(f"meetingtasks.{service}", set_as_current=False)
     app.conf.update(configuration(settings, default_queue=queue or f"{service}_tasks"))
+    outbox.attach(app, settings)
     if settings.broker_url.startswith(_REDIS_SCHEMES):
         # a type that this worker does not know waits for one that does: a deploy may be half-way
         app.conf.broker_transport_options["known_type"] = KnownTypes(app)
@@ -58,6 +60,22 @@ def consume_own_queue(instance: Any, **_: Any) -> None:
     app = instance.app
     if "meetingtasks_store_url" in app.conf and app.amqp.queues._consume_from is None:  # noqa: SLF001 - no other way to ask
         app.amqp.queues.select([app.conf.task_default_queue])
+
+
+@worker_ready.connect
+def forward_kept_tasks(sender: Any, **_: Any) -> None:
+    """Let a worker send on what this machine's processes kept while the broker was away."""
+    kept = outbox.of(sender.app)
+    if kept is not None:
+        kept.hold()
+
+
+@worker_shutdown.connect
+def leave_kept_tasks(sender: Any, **_: Any) -> None:
+    """End what `forward_kept_tasks` began; what is still kept stays for others."""
+    kept = outbox.of(sender.app)
+    if kept is not None and kept.is_held:
+        kept.let_go()
 
 
 def declare_queue(app: Celery, name: str) -> None:

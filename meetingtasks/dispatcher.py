@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 from celery import Celery
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError, ResponseError
 
-from meetingtasks.app import create_app, has_companion
+from meetingtasks import batch
+from meetingtasks.answers import completed_result, refused, response_of, translated
+from meetingtasks.app import create_app
 from meetingtasks.cancelling import CancelFilter, Canceller, CancelReport, OnProgress
 from meetingtasks.errors import (
     BrokerUnavailable,
@@ -21,11 +21,12 @@ from meetingtasks.errors import (
     ResultNotReady,
     RouteConflict,
     TaskConflict,
-    TaskFailed,
     TaskNotFound,
     WaitTimeout,
 )
 from meetingtasks.idempotency import Duplicate, settle
+from meetingtasks.outbox import Lookup, Outbox, OutboxProducer
+from meetingtasks.outbox import of as outbox_of
 from meetingtasks.records import Progress, TaskRecord
 from meetingtasks.requests import TaskRequest, TaskResponse
 from meetingtasks.routing import ServiceRoute, routes_table
@@ -41,7 +42,6 @@ from meetingtasks.waiting import EndWatcher
 
 Requested = TaskRequest | Mapping[str, Any]
 Callback = Callable[[TaskResponse], object]
-BATCH_LIMIT = 500
 
 
 class TaskDispatcher:
@@ -58,21 +58,32 @@ class TaskDispatcher:
         self.store = TaskStore(
             client, record_ttl_s=self._settings.record_ttl_s, stream_length=self._settings.event_stream_length
         )
-        self._routes = RouteStore(client)
+        self._routes = RouteStore(client if self.outbox is None else self.outbox.sender.store.client)
         self._ends = EndWatcher(self.store)
+        self._holds_outbox = False
         self._canceller = Canceller(self.store, self._settings)
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Check that the store answers; BrokerUnavailable when it does not."""
-        with _translated():
-            self.store.client.ping()
+        """Check that the store answers; BrokerUnavailable when it does not.
+
+        With an outbox it is no error when the broker is away: submissions are kept until it is back.
+        """
+        with translated():
+            if self.outbox is None:
+                self.store.client.ping()
+            else:
+                self.outbox.start()
+                self._holds_outbox = True
         return self
 
     def stop(self) -> None:
         """End this dispatcher's thread and connections; tasks go on. May be called twice."""
         self._ends.stop()
+        if self.outbox is not None and self._holds_outbox:
+            self._holds_outbox = False
+            self.outbox.let_go()
         self.app.close()
 
     def __enter__(self) -> Self:
@@ -83,21 +94,28 @@ class TaskDispatcher:
     ) -> None:
         self.stop()
 
+    @property
+    def outbox(self) -> Outbox | None:
+        """Where tasks are kept while the broker is away; None where the settings have none."""
+        return outbox_of(self.app)
+
     # -- submitting -------------------------------------------------------------------------------------------------
 
     def dispatch(self, request: Requested) -> TaskResponse:
-        """Submit one task and return at once with its id and state.
+        """Submit one task and return at once with its id and state: ``buffered`` while the broker is away.
 
         With an ``idempotency_key`` that was used within 24 h, the response is that of the task of then, marked as
         ``duplicate``. Raises UnknownTaskType, InvalidPayload, TaskConflict (the chosen id is taken, or the key was used
-        for another request) or BrokerUnavailable; after any of them nothing is queued.
+        for another request), BrokerUnavailable, OutboxFull or OutboxUnavailable; after any of them nothing is queued.
         """
-        with _translated():
+        with translated():
             submission = self._prepare(request)
-            task_id = send(self.app, submission).id
+            producer = None if self.outbox is None else OutboxProducer(self.outbox)
+            task_id = send(self.app, submission, producer=producer).id
         if task_id != submission.task_id:
             return self._duplicate(task_id)
-        return TaskResponse(task_id=task_id, status=submission.state)
+        kept = producer is not None and producer.kept
+        return TaskResponse(task_id=task_id, status=TaskState.BUFFERED if kept else submission.state)
 
     def dispatch_and_wait(self, request: Requested, timeout_s: float) -> TaskResponse:
         """Submit one task and wait for its end; WaitTimeout after ``timeout_s`` (the task goes on)."""
@@ -119,13 +137,13 @@ class TaskDispatcher:
 
         Ids of the caller's choice take a second one, to see which of them were taken.
         """
-        if len(requests) > BATCH_LIMIT:
-            raise MeetingTasksError(f"a batch has at most {BATCH_LIMIT} requests, not {len(requests)}", code="batch")
-        with _translated():
+        if len(requests) > batch.LIMIT:
+            raise MeetingTasksError(f"a batch has at most {batch.LIMIT} requests, not {len(requests)}", code="batch")
+        with translated():
             outcomes = self._settled([self._try_prepare(request) for request in requests])
             good = [outcome for outcome in outcomes if isinstance(outcome, Submission)]
-            taken = self._send_many(good) if good else set()
-        return [_answer(outcome, taken) if isinstance(outcome, Submission) else outcome for outcome in outcomes]
+            sent = batch.send_many(self.app, self.store, good) if good else batch.Sent()
+        return [sent.answer(outcome) if isinstance(outcome, Submission) else outcome for outcome in outcomes]
 
     def _settled(self, outcomes: Sequence[Submission | TaskResponse]) -> list[Submission | TaskResponse]:
         """Answer those whose idempotency key was used before."""
@@ -141,41 +159,32 @@ class TaskDispatcher:
     def _duplicate(self, task_id: str) -> TaskResponse:
         return replace(response_of(self.get(task_id)), duplicate=True)
 
-    def _send_many(self, submissions: Sequence[Submission]) -> set[str]:
-        """Send all, and return the submit ids of those whose chosen task id was taken."""
-        fresh, taken = submissions, set[str]()
-        if not has_companion(self.app):
-            answers = self.store.create_many({s.task_id: s.values for s in submissions})
-            created = list(zip(submissions, answers, strict=True))
-            fresh = [submission for submission, is_new in created if is_new]
-            taken = {str(s.values["submit_id"]) for s, is_new in created if not is_new and s.claim is None}
-        with self.app.producer_or_acquire() as producer, producer.batch(max_size=BATCH_LIMIT * 2):
-            for submission in fresh:
-                send(self.app, submission, producer=producer, recorded=True)
-        return taken | self._not_ours([s for s in fresh if s.values.get("submit_id")])
-
-    def _not_ours(self, chosen: Sequence[Submission]) -> set[str]:
-        found = self.store.get_fields([submission.task_id for submission in chosen]) if chosen else []
-        pairs = zip(chosen, found, strict=True)
-        return {s.values["submit_id"] for s, fields in pairs if fields.get("submit_id") != s.values["submit_id"]}
-
     def _prepare(self, request: Requested) -> Submission:
         checked = request if isinstance(request, TaskRequest) else build_request(request)
-        fresh = checked.type not in CATALOGUE
-        return prepare(checked, CATALOGUE, self._routes.by_type(fresh=fresh), broker_url=self._settings.broker_url)
+        routes = self._routes_for(checked.type)
+        return prepare(checked, CATALOGUE, routes, broker_url=self._settings.broker_url)
+
+    def _routes_for(self, task_type: str) -> Mapping[str, ServiceRoute]:
+        fresh = task_type not in CATALOGUE
+        if self.outbox is None:
+            return self._routes.by_type(fresh=fresh)
+        routes = self.outbox.ask(lambda: self._routes.by_type(fresh=fresh), while_away=self._routes.last_read)
+        if fresh and task_type not in routes and self.outbox.is_away:
+            raise BrokerUnavailable(f"the broker is away, and only it knows whether there is a type {task_type!r}")
+        return routes
 
     def _try_prepare(self, request: Requested) -> Submission | TaskResponse:
         try:
             return self._prepare(request)
         except MeetingTasksError as error:
-            return TaskResponse(task_id="", status=TaskState.FAILED, error=error.body())
+            return refused(error)
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
     def get(self, task_id: str) -> TaskRecord:
         """Return a task's record; TaskNotFound when there is none."""
-        with _translated():
-            record = self.store.get(task_id)
+        with translated():
+            record = self.store.get(task_id) if self.outbox is None else Lookup(self.outbox).get(task_id)
         if record is None:
             raise TaskNotFound(f"there is no task {task_id!r}", task_id=task_id)
         return record
@@ -221,8 +230,11 @@ class TaskDispatcher:
 
     def cancel(self, task_id: str, *, reason: str = "", actor: str = "") -> str:
         """Cancel a task: ``cancelled`` (it never starts), ``running`` (told to stop), or the final state it has."""
-        with _translated():
-            standing = self._canceller.one(task_id, reason=reason, actor=actor)
+        with translated():
+            if self.outbox is None:
+                standing = self._canceller.one(task_id, reason=reason, actor=actor)
+            else:
+                standing = Lookup(self.outbox).cancel(task_id, self._canceller.one, reason=reason, actor=actor)
         if standing == "unknown":
             raise TaskNotFound(f"there is no task {task_id!r}", task_id=task_id)
         return standing
@@ -243,12 +255,12 @@ class TaskDispatcher:
         """Cancel the live tasks that fit; BusinessError for a filter that says nothing. See ``Canceller.where``."""
         if which.is_empty:
             raise BusinessError("a filter that fits every task cancels nothing: say which", code="filter_empty")
-        with _translated():
+        with translated():
             return self._canceller.where(which, reason=reason, actor=actor, dry_run=dry_run, on_progress=on_progress)
 
     def get_stats(self) -> dict[str, int]:
         """Return total_dispatched, total_completed, total_failed, total_timeout, active_tasks over all processes."""
-        with _translated():
+        with translated():
             counts = self.store.counts()
             active = self.store.live_count()
         totals = {f"total_{event}": counts.get(event, 0) for event in ("dispatched", "completed", "failed", "timeout")}
@@ -262,7 +274,7 @@ class TaskDispatcher:
         Raises InvalidPayload, or RouteConflict when a type belongs to another service.
         """
         checked = route if isinstance(route, ServiceRoute) else build(ServiceRoute, route)
-        with _translated():
+        with translated():
             others = self._routes.by_type(fresh=True)
             for name in checked.task_types:
                 known = CATALOGUE.find(name)
@@ -274,59 +286,11 @@ class TaskDispatcher:
 
     def remove_route(self, service_name: str) -> bool:
         """Remove a custom route; False when there was none."""
-        with _translated():
+        with translated():
             return self._routes.remove(service_name)
 
     def get_routes(self) -> list[dict[str, str]]:
         """Return one row per task type: type, service, queue, celery_name."""
-        with _translated():
+        with translated():
             custom: Iterable[ServiceRoute] = self._routes.all()
         return routes_table(CATALOGUE, custom)
-
-
-def _answer(submission: Submission, taken: Container[str]) -> TaskResponse:
-    if submission.values.get("submit_id") not in taken:
-        return TaskResponse(task_id=submission.task_id, status=submission.state)
-    conflict = TaskConflict(f"the task id {submission.task_id} is taken", task_id=submission.task_id)
-    return TaskResponse(task_id=submission.task_id, status=TaskState.FAILED, error=conflict.body())
-
-
-def response_of(record: TaskRecord) -> TaskResponse:
-    """Return what a caller is told about a record."""
-    error = None
-    if record.error is not None:
-        error = {
-            "code": record.error.code,
-            "message": record.error.message,
-            "details": record.error.details,
-            "retryable": record.error.error_class != "business",
-        }
-    elif record.state.is_final and record.state is not TaskState.COMPLETED:
-        why = record.cancel_reason or f"the task is {record.state}"
-        error = {"code": record.state.value, "message": why, "details": {}, "retryable": False}
-    return TaskResponse(task_id=record.id, status=record.state, result=record.result, error=error)
-
-
-def completed_result(record: TaskRecord) -> Any:
-    """Return the result of a task that has ended; TaskFailed when it did not complete."""
-    if record.state is TaskState.COMPLETED:
-        return record.result
-    error = response_of(record).error or {}
-    raise TaskFailed(
-        f"task {record.id} ended as {record.state}: {error.get('message', '')}", code=error.get("code"), error=error
-    )
-
-
-class _translated:  # noqa: N801 - reads as a word in a with statement
-    """Turns a connection's failure into BrokerUnavailable."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(exc, ResponseError) or isinstance(getattr(exc, "__cause__", None), ResponseError):
-            raise BrokerUnavailable(f"the broker refuses this: {exc}") from exc
-        if isinstance(exc, RedisError | OperationalError | ConnectionError):
-            raise BrokerUnavailable(f"the broker does not answer: {exc}") from exc

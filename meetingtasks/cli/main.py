@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "rerun": Place("meetingtasks.cli.rerun", "Run a recording's pipeline again from one of its stages."),
     "queues": Place("meetingtasks.cli.queues", "Look into the queues: counts, what comes next, why a task waits."),
     "quarantine": Place("meetingtasks.cli.quarantine", "Look at malformed messages; put them back or drop them."),
+    "outbox": Place("meetingtasks.cli.outbox", "Look at tasks kept here while the broker is away; send them on."),
     "routes": Place("meetingtasks.cli.routes", "List task types and their queues; add and remove routes."),
 }
 #: brought by the services' package, also where it runs from a checkout that was never installed

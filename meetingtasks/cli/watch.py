@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from meetingtasks.answers import completed_result
 from meetingtasks.cli import output, views
 from meetingtasks.cli.command import Command, Common, Seconds, common_options
 from meetingtasks.cli.fleet import open_fleet
 from meetingtasks.cli.following import Snapshot, follow
 from meetingtasks.cli.live import live_view
-from meetingtasks.dispatcher import completed_result
 
 
 @click.command(

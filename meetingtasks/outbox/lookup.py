@@ -51,7 +51,8 @@ class Lookup:
         while SYSTEM.monotonic_s() < until_s:
             was_kept = self._outbox.file.find(task_id)  # looked for first: what is not here any more is in the store
             try:
-                standing = stored(task_id, reason=reason, actor=actor)
+                cancel = self._store.cancel if self._outbox.is_away else stored  # the one gives up within seconds
+                standing = cancel(task_id, reason=reason, actor=actor)
             except Exception as error:
                 if not is_away(error) or was_kept is None:
                     raise

@@ -124,5 +124,5 @@ def _publish(producer: Any, entry: Entry) -> None:
 def _expired_meta(task_id: str) -> str:
     """Return what Celery tells those who wait for the result."""
     refused = {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": ["expired"]}
-    meta: dict[str, Any] = {"status": "REVOKED", "result": refused, "traceback": None, "children": [], "task_id": task_id}
-    return json.dumps(meta)
+    about: dict[str, Any] = {"traceback": None, "children": [], "task_id": task_id}
+    return json.dumps({"status": "REVOKED", "result": refused, **about})

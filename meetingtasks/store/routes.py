@@ -32,6 +32,11 @@ class RouteStore:
         """Read all routes."""
         return [ServiceRoute.model_validate_json(text) for text in self._client.hvals(keys.ROUTES)]
 
+    @property
+    def last_read(self) -> dict[str, ServiceRoute]:
+        """Task type -> route as they were read last; none when they never were."""
+        return self._copy
+
     def by_type(self, *, fresh: bool = False) -> dict[str, ServiceRoute]:
         """Return task type -> route; ``fresh`` reads them anew, otherwise they may be a second old."""
         now = SYSTEM.monotonic_s()

@@ -42,9 +42,13 @@ class Proxy:
         for link in list(self._links):
             link.cut()
 
+    def take_no_more(self) -> None:
+        """Break every new connection as soon as it is made."""
+        self._open.clear()
+
     def refuse(self) -> None:
         """Break every connection, and every new one as soon as it is made."""
-        self._open.clear()
+        self.take_no_more()
         self.cut()
 
     def fall_silent(self) -> None:

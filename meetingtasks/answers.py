@@ -1,0 +1,60 @@
+"""What callers are told: a task's record as a response, and a broker's failure as one error."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError, ResponseError
+
+from meetingtasks.errors import BrokerUnavailable, MeetingTasksError, TaskFailed
+from meetingtasks.records import TaskRecord
+from meetingtasks.requests import TaskResponse
+from meetingtasks.states import TaskState
+
+
+def response_of(record: TaskRecord) -> TaskResponse:
+    """Return what a caller is told about a record."""
+    error = None
+    if record.error is not None:
+        error = {
+            "code": record.error.code,
+            "message": record.error.message,
+            "details": record.error.details,
+            "retryable": record.error.error_class != "business",
+        }
+    elif record.state.is_final and record.state is not TaskState.COMPLETED:
+        why = record.cancel_reason or f"the task is {record.state}"
+        error = {"code": record.state.value, "message": why, "details": {}, "retryable": False}
+    return TaskResponse(task_id=record.id, status=record.state, result=record.result, error=error)
+
+
+def refused(error: MeetingTasksError) -> TaskResponse:
+    """Return what the caller of a batch is told about an item that was not accepted."""
+    return TaskResponse(task_id="", status=TaskState.FAILED, error=error.body())
+
+
+def completed_result(record: TaskRecord) -> Any:
+    """Return the result of a task that has ended; TaskFailed when it did not complete."""
+    if record.state is TaskState.COMPLETED:
+        return record.result
+    error = response_of(record).error or {}
+    raise TaskFailed(
+        f"task {record.id} ended as {record.state}: {error.get('message', '')}", code=error.get("code"), error=error
+    )
+
+
+class translated:  # noqa: N801 - reads as a word in a with statement
+    """Turns a connection's failure into BrokerUnavailable."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(exc, ResponseError) or isinstance(getattr(exc, "__cause__", None), ResponseError):
+            raise BrokerUnavailable(f"the broker refuses this: {exc}") from exc
+        if isinstance(exc, RedisError | OperationalError | ConnectionError):
+            raise BrokerUnavailable(f"the broker does not answer: {exc}") from exc
