@@ -136,6 +136,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         "renew_s": settings.renew_s,
         "max_deliveries": settings.max_deliveries,
         "time_limit_of": "meetingtasks.companion:time_limit_of",
+        "end_of": "meetingtasks.limits.lease:end_of",
     }
     if settings.broker_url.startswith(sentinel.SCHEME):
         options["master_name"] = sentinel.SentinelAddress.parse(settings.broker_url).master_name

@@ -10,12 +10,12 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from meetingtasks.errors import UnknownTaskType
-from meetingtasks.retry import RetryBudget
+from meetingtasks.retry import Backoff, RetryBudget
 from meetingtasks.states import Priority
 
 
 class Pool(StrEnum):
-    """What a task type mostly needs: processor time or waiting."""
+    """What a task type mostly does: compute, in libraries that no exception interrupts, or wait."""
 
     CPU = "cpu"
     IO = "io"
@@ -35,13 +35,20 @@ class TaskType:
     live_priority: Priority | None = None  # for live meetings, where it differs
     soft_limit_s: int = 60  # the task gets an exception
     hard_limit_s: int = 75  # the task is ended
+    heartbeat_s: float | None = None  # a run that reports no progress for so long is ended; None: it need not report
     media_factor: int = 0  # seconds of limit added per second of media
     retries: RetryBudget = field(default_factory=RetryBudget)
+    backoff: Backoff | None = None  # how delays grow; None: by the settings
     pool: Pool = Pool.IO
     steps: tuple[str, ...] = ()
     concurrency: int | None = None  # cap over all workers; None: no cap
     expires_s: int | None = None  # start-by time after submit; None: never
     summary: str = ""
+
+    @property
+    def needs_process(self) -> bool:
+        """Whether it must run in a process of its own, because at its hard limit nothing less can be ended."""
+        return self.pool is Pool.CPU
 
     @property
     def celery_name(self) -> str:

@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 
 from meetingtasks import failures
 from meetingtasks.clock import SYSTEM, Clock
-from meetingtasks.errors import TaskCancelled, TaskTimeout
+from meetingtasks.errors import TaskCancelled
+from meetingtasks.limits import AttemptLimits
 from meetingtasks.records import Progress, TaskRecord
 from meetingtasks.states import ErrorClass, Priority, TaskState
 from meetingtasks.store.tasks import TaskStore
 
 T = TypeVar("T")
 
-#: at most five progress writes a second reach the store; the newest one arrives within this time
+#: at most five progress writes a second reach the store; the newest one, and each change of the step, arrives
 PROGRESS_INTERVAL_S = 0.2
 #: how often ``cancelled()`` asks the store; a cancellation is seen within this time
 CANCEL_INTERVAL_S = 0.4
@@ -31,6 +32,7 @@ class TaskContext:
     token: str
     store: TaskStore | None  # None: called directly, without a fleet
     clock: Clock = SYSTEM
+    limits: AttemptLimits = field(default_factory=AttemptLimits)  # without others: those that its code sets itself
     log: logging.LoggerAdapter[logging.Logger] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,7 +44,6 @@ class TaskContext:
         self._unsent = False
         self._sent_at = self._asked_at = self.clock.monotonic_s() - 1
         self._stop = False
-        self._deadline: float | None = None
         self._lock = threading.Lock()
         self._later: threading.Timer | None = None
 
@@ -68,9 +69,8 @@ class TaskContext:
             self._report(Progress(percent=percent, step=name, completed_steps=done, total_steps=total, message=message))
 
     def cancelled(self) -> bool:
-        """Tell whether to stop: cancelled, taken over by another worker, or past the media time limit."""
-        if self._deadline is not None and self.clock.monotonic_s() > self._deadline:
-            raise TaskTimeout(f"ran longer than its time limit of {self._limit_s:g} s")
+        """Tell whether to stop: cancelled, or taken over by another worker. TaskTimeout when a limit has passed."""
+        self.limits.check()
         now = self.clock.monotonic_s()
         if self.store is None or self._stop or now - self._asked_at < CANCEL_INTERVAL_S:
             return self._stop
@@ -86,9 +86,15 @@ class TaskContext:
             raise TaskCancelled("the task was cancelled")
 
     def limit(self, seconds: float) -> None:
-        """End the attempt by TaskTimeout at the next ``cancelled()`` more than ``seconds`` from now."""
-        self._limit_s = seconds
-        self._deadline = self.clock.monotonic_s() + seconds
+        """Let the attempt's limit be ``seconds`` from now, when that is sooner than it is."""
+        self.limits.tighten(seconds)
+
+    def extend(self, seconds: float) -> float:
+        """Ask for ``seconds`` more than the limit allows; never past the task's deadline.
+
+        Returns the seconds that are left now. Every kind of worker heeds it, and its lease is kept as long.
+        """
+        return self.limits.extend(seconds)
 
     def flush(self) -> None:
         """Write the newest progress if it is not written yet."""
@@ -101,10 +107,12 @@ class TaskContext:
 
     def _report(self, progress: Progress) -> None:
         reached = min(100.0, max(self._progress.percent, float(progress.percent)))
+        is_new_step = progress.step != self._progress.step
         self._progress = replace(progress, percent=reached)
         self._unsent = True
+        self.limits.beat()
         wait_s = PROGRESS_INTERVAL_S - (self.clock.monotonic_s() - self._sent_at)
-        if wait_s <= 0:
+        if wait_s <= 0 or is_new_step:
             self._send()
         elif self._later is None and self.store is not None:
             # nothing may be reported for a long time after this, and a reader is to see where the task stands
@@ -125,7 +133,8 @@ class TaskContext:
     def _told(self, ask: Callable[[], T], *, otherwise: T) -> T:
         """Ask the store; while it is away the work goes on, since its end can wait for the store's return."""
         try:
-            return ask()
+            with self.limits.shielded():
+                return ask()
         except Exception as error:
             if failures.classify(error) is not ErrorClass.NETWORK:
                 raise

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 from pydantic import BaseModel
 
 from meetingtasks import failures
+from meetingtasks.catalogue import TaskType
 from meetingtasks.clock import SYSTEM, Clock
 from meetingtasks.errors import InvalidResult, PayloadTooLarge
 from meetingtasks.records import TaskRecord
@@ -80,6 +81,17 @@ def plain_result(result: Any, *, limit_bytes: int) -> Any:
     return plain
 
 
+def limits_of(request: Any, record: TaskRecord) -> dict[str, Any]:
+    """Return the limits of an attempt that begins now, as `AttemptLimits` takes them."""
+    hard_s, soft_s = request.timelimit or (None, None)
+    task_type = CATALOGUE.find(record.type)
+    left_s = None
+    if record.deadline_ms is not None and record.started_ms is not None:
+        left_s = (record.deadline_ms - record.started_ms) / 1000  # from the server's clock to the server's clock
+    heartbeat_s = record.heartbeat_s or (task_type.heartbeat_s if task_type else None)
+    return {"soft_s": soft_s, "hard_s": hard_s, "heartbeat_s": heartbeat_s, "left_s": left_s}
+
+
 def after_failure(
     error: Exception, record: TaskRecord, *, settings: Settings | None = None, clock: Clock = SYSTEM
 ) -> RetryAt | GiveUp:
@@ -91,19 +103,26 @@ def after_failure(
         return GiveUp("business error")
     if failures.final_state(error) is TaskState.TIMEOUT:
         error_class = ErrorClass.NETWORK  # retried only where the type has network retries
-    backoff = Backoff(
-        policy=settings.retry_policy,
-        base_s=settings.retry_base_s,
-        cap_s=settings.retry_cap_s,
-        jitter=settings.retry_jitter,
-        resource_s=settings.retry_resource_s,
-    )
     return decide(
         error_class,
         record.retries,
         budget=task_type.retries if task_type else RetryBudget(),
         max_retries=record.max_retries,
-        backoff=backoff,
+        backoff=_backoff(record, task_type, settings),
         retry_after_s=failures.retry_after_s(error),
         seconds_left=None if record.expires_ms is None else (record.expires_ms - clock.now_ms()) / 1000,
     )
+
+
+def _backoff(record: TaskRecord, task_type: TaskType | None, settings: Settings) -> Backoff:
+    """Return how a task's delays grow: as its type says, or the settings; the submitter chooses the policy."""
+    backoff = task_type.backoff if task_type else None
+    if backoff is None:
+        backoff = Backoff(
+            policy=settings.retry_policy,
+            base_s=settings.retry_base_s,
+            cap_s=settings.retry_cap_s,
+            jitter=settings.retry_jitter,
+            resource_s=settings.retry_resource_s,
+        )
+    return backoff if record.retry_policy is None else replace(backoff, policy=record.retry_policy)

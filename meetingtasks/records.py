@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from meetingtasks.retry import Policy
 from meetingtasks.states import Priority, TaskState
 
 
@@ -80,6 +81,9 @@ class TaskRecord:
     retries: int = 0
     max_retries: int | None = None
     timeout_s: float | None = None
+    deadline_ms: int | None = None  # it must have ended by then, however often it is tried
+    heartbeat_s: float | None = None  # a run that reports nothing for so long is ended
+    retry_policy: Policy | None = None  # how the delays of its retries grow; None: as its type says
     worker: str = ""
     payload: Any = None
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -120,11 +124,12 @@ class TaskRecord:
 _PLAIN = ("id", "type", "name", "service", "queue", "worker", "cancel_reason", "cancel_actor")
 _NUMBERS = (
     *("created_ms", "eta_ms", "due_ms", "first_started_ms", "started_ms", "ended_ms", "expires_ms"),
+    "deadline_ms",
     *("attempt", "retries", "max_retries"),
 )
 _VALUES = (
     *("payload", "metadata", "user_id", "meeting_id", "session_id", "project_id", "pipeline_id"),
-    *("parent_task_id", "trace_id", "result", "timeout_s"),
+    *("parent_task_id", "trace_id", "result", "timeout_s", "heartbeat_s", "retry_policy"),
 )
 _ATTEMPT_PREFIX = "attempt:"
 

@@ -16,15 +16,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from meetingtasks.payloads.json_value import CONTROL, FREE_FORM, SURROGATE, check_json
+from meetingtasks.retry import Policy
 from meetingtasks.routing import QueueName
 from meetingtasks.states import Priority, TaskState
 
 MAX_TIMEOUT_S = 86_400
+MAX_DEADLINE_S = 366 * 86_400
 LONGEST_IDENTIFIER = 200
 _PRINTABLE = re.compile(r"[ -~]{1,255}")
 _LARGEST_KEY = 2**63 - 1  # what databases and other languages can hold
@@ -81,6 +84,19 @@ class TaskRequest(BaseModel):
         le=MAX_TIMEOUT_S,
         description="Seconds an attempt may run; none: the type's own limit",
     )
+    deadline_s: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_DEADLINE_S,
+        description="Seconds from now by which the task must have ended, waiting and retries included; none: any",
+    )
+    heartbeat_s: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_TIMEOUT_S,
+        description="End a run that reports no progress for so many seconds; none: the type's own rule",
+    )
+    retry_policy: Policy | None = Field(None, description="exponential or quadratic delays; none: the type's own")
     max_retries: int | None = Field(None, ge=0, le=100, description="Retries after the first attempt; none: by error")
     user_id: Key | None = None
     meeting_id: Key | None = None
@@ -125,11 +141,11 @@ class TaskRequest(BaseModel):
             return priority
         raise ValueError("priority must be one of critical, high, normal, low")
 
-    @field_validator("timeout_s", mode="before")
+    @field_validator("timeout_s", "deadline_s", "heartbeat_s", mode="before")
     @classmethod
-    def _finite(cls, seconds: object) -> object:
+    def _finite(cls, seconds: object, info: ValidationInfo) -> object:
         if isinstance(seconds, bool) or (isinstance(seconds, float) and not math.isfinite(seconds)):
-            raise ValueError("timeout must be a finite number of seconds")
+            raise ValueError(f"{str(info.field_name).removesuffix('_s')} must be a finite number of seconds")
         return seconds
 
     @field_validator("max_retries", mode="before")

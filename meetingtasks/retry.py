@@ -13,6 +13,9 @@ from typing import Literal
 
 from meetingtasks.states import ErrorClass
 
+#: how delays grow: 1, 2, 4, 8 … or 1, 4, 9, 16 … times the base
+Policy = Literal["exponential", "quadratic"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetryBudget:
@@ -32,7 +35,7 @@ class RetryBudget:
 class Backoff:
     """How long to wait before a retry."""
 
-    policy: Literal["exponential", "quadratic"] = "exponential"
+    policy: Policy = "exponential"
     base_s: float = 1.0
     cap_s: float = 300.0
     jitter: bool = True

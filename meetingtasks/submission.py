@@ -156,7 +156,7 @@ def _queue(request: TaskRequest, task_type: TaskType | None, route: ServiceRoute
 
 
 def _times(request: TaskRequest, task_type: TaskType | None, *, now: datetime) -> dict[str, datetime]:
-    """Return the planned time (``eta``, unless it is now) and the start-by time (``expires``), as far as there are."""
+    """Return planned time (``eta``, unless it is now), start-by time (``expires``) and deadline, as there are."""
     eta, expires = request.eta, request.expires_at
     if eta is not None and eta < now - timedelta(seconds=PAST_S):
         raise _refused("/eta", f"is more than {PAST_S} s in the past")
@@ -170,6 +170,12 @@ def _times(request: TaskRequest, task_type: TaskType | None, *, now: datetime) -
     if expires is None and task_type is not None and task_type.expires_s is not None:
         expires = start + timedelta(seconds=task_type.expires_s)
     planned = {"eta": start} if start > now else {}
+    if request.deadline_s is not None:
+        deadline = now + timedelta(seconds=request.deadline_s)
+        if deadline <= start:
+            raise _refused("/deadline_s", "deadline is before eta")
+        planned["deadline"] = deadline
+        expires = deadline if expires is None else min(expires, deadline)  # nor does it start after that
     return planned if expires is None else {**planned, "expires": expires}
 
 
@@ -201,6 +207,9 @@ def _submission(
         # by which the submitter of a chosen id sees whether the record is its own
         "submit_id": uuid4().hex if request.task_id else None,
         "expires_ms": _ms(times.get("expires")),
+        "deadline_ms": _ms(times.get("deadline")),
+        "heartbeat_s": request.heartbeat_s,
+        "retry_policy": request.retry_policy,
         "claim": claim.name if claim else None,
     }
     soft_s, hard_s = limits(task_type, request.timeout_s)
@@ -215,7 +224,7 @@ def _submission(
             RECORD_HEADER: {name: value for name, value in values.items() if value is not None},
             KEY_HEADER: "" if request.meeting_id is None else str(request.meeting_id),
         },
-        **times,
+        **{name: times[name] for name in times.keys() & {"eta", "expires"}},
     }
     return Submission(
         task_id=task_id,

@@ -6,6 +6,7 @@ again at the producer when it runs: a wrong argument never reaches the broker.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
@@ -20,16 +21,22 @@ from meetingtasks.app import create_app, declare_queue, has_companion
 from meetingtasks.backend import TaskStoreBackend
 from meetingtasks.catalogue import TaskType
 from meetingtasks.context import TaskContext, detached
-from meetingtasks.errors import BusinessError, InvalidPayload, TaskCancelled, TaskConflict
-from meetingtasks.failures import classify, readable
+from meetingtasks.errors import BusinessError, InvalidPayload, ResourceError, TaskCancelled, TaskConflict, TaskTimeout
+from meetingtasks.failures import classify, final_state, readable
+from meetingtasks.limits import AttemptLimits
+from meetingtasks.limits.guard import GUARD
+from meetingtasks.limits.pool_process import GUARDIAN
 from meetingtasks.payloads.border import validate
+from meetingtasks.records import from_fields
 from meetingtasks.retry import GiveUp
 from meetingtasks.settings import Settings, current
-from meetingtasks.states import ErrorClass
+from meetingtasks.states import ErrorClass, TaskState
 from meetingtasks.store.tasks import Refused
 from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, Submission, build_request, celery_wishes, prepare
 from meetingtasks.task_types import CATALOGUE
 
+#: the clock by which the system tells when a process was born, where it has one
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 P = ParamSpec("P")
 PayloadT = TypeVar("PayloadT", bound=BaseModel)
 R_co = TypeVar("R_co", covariant=True)
@@ -74,8 +81,9 @@ class ServiceTask(Task):  # type: ignore[type-arg]
 
     abstract = True
     typing = False  # the payload model checks more than a signature can
-    throws: tuple[type[Exception], ...] = (BusinessError,)  # the caller's matter: one line in the log, no traceback
+    throws: tuple[type[Exception], ...] = (BusinessError, TaskTimeout)  # one line in the log: the code is not at fault
     max_retries = None  # what follows a failure is decided by the class of its error
+    Request = "meetingtasks.limits.request:LimitedRequest"  # named, because only a worker imports it
     task_type: TaskType
     handler: Callable[[Any, TaskContext], Any]
 
@@ -96,17 +104,51 @@ class ServiceTask(Task):  # type: ignore[type-arg]
             self._settle_refused(started)
             raise Ignore(f"not run: {started.why}")
         request.mt_token = started.token  # the end is stored under it
-        context = TaskContext(record=started.record, token=started.token, store=store)
+        limits = AttemptLimits(**lifecycle.limits_of(request, started.record), post=GUARDIAN.post)
+        context = TaskContext(record=started.record, token=started.token, store=store, limits=limits)
+        record = started.record
+        with logs.bound(task_id=record.id, meeting_id=record.meeting_id, trace_id=record.trace_id):
+            return self._attempt(keywords, context)
+
+    def _attempt(self, keywords: dict[str, Any], context: TaskContext) -> Any:
+        began_s = time.clock_gettime(_BOOT_CLOCK)
         try:
-            result = self.handler(validate(self.task_type.payload, keywords), context)
+            with GUARD.watching(context.task_id, context.limits):
+                result = self.handler(validate(self.task_type.payload, keywords), context)
             return lifecycle.plain_result(result, limit_bytes=current().inline_result_limit_bytes)
         except (Ignore, Reject, Retry):
             raise
         except Exception as error:
-            self._after_failure(error, context)
-            raise
+            failure = _named(error)
+            if final_state(failure) in (TaskState.TIMEOUT, TaskState.CANCELLED):
+                GUARDIAN.end_children_since(began_s)
+            self._after_failure(failure, context)
+            if failure is error:
+                raise
+            raise failure from error
         finally:
+            context.limits.close()
             context.flush()
+
+    def ended_from_outside(self, error: Exception, pid: int) -> Exception | None:
+        """Speak, in the worker's main process, for the attempt of a pool process that was ended.
+
+        Returns the error to record, None when the attempt is nobody's or another worker's by now. Raises Retry when the
+        next attempt is planned, Reject when that could not be sent.
+        """
+        store, request = self._store().store, self.request
+        try:
+            (fields,) = store.get_fields([str(request.id)])
+        except Exception as away:
+            raise _handed_back(away) from away
+        if (fields.get("state"), fields.get("worker"), fields.get("pid")) != ("running", request.hostname, str(pid)):
+            return None
+        request.mt_token = fields["token"]
+        try:
+            self._after_failure(error, TaskContext(record=from_fields(fields), token=fields["token"], store=store))
+        except TaskCancelled as cancelled:
+            return cancelled
+        return error
 
     def submit(self, about: Mapping[str, Any], /, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
         """Submit with fields of ``TaskRequest`` beside the payload."""
@@ -194,6 +236,13 @@ class ServiceTask(Task):  # type: ignore[type-arg]
         return cast("TaskStoreBackend", self.backend)
 
 
+def _named(error: Exception) -> Exception:
+    """Return an error that the worker's main process would take for its own as the task's."""
+    if isinstance(error, MemoryError):
+        return ResourceError("the task ran out of memory", code="out_of_memory")
+    return error
+
+
 def _handed_back(error: Exception) -> Exception:
     """Return what puts the message back while the store is away; any other error as it is."""
     return Reject(str(error), requeue=True) if classify(error) is ErrorClass.NETWORK else error
@@ -262,7 +311,7 @@ def _taken(submission: Submission) -> TaskConflict:
 _ABOUT = frozenset(
     {
         *("priority", "user_id", "meeting_id", "session_id", "project_id", "pipeline_id", "parent_task_id"),
-        *("trace_id", "metadata", "max_retries", "timeout_s"),
+        *("trace_id", "metadata", "max_retries", "timeout_s", "deadline_s", "heartbeat_s", "retry_policy"),
     }
 )
 
@@ -282,6 +331,7 @@ class Service:
     def __init__(self, name: str, *, queue: str | None = None, settings: Settings | None = None) -> None:
         self.name = name
         self.app = create_app(name.removesuffix("-service"), settings, queue=queue)
+        self.app.steps["worker"].add("meetingtasks.limits.step:LimitsStep")  # named, because only a worker imports it
 
     def task(self, payload: Callable[P, PayloadT]) -> Callable[[Callable[[PayloadT, TaskContext], R]], TypedTask[P, R]]:
         """Declare a function ``(payload, context) -> result`` as the task type of the same name.

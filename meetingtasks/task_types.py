@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from meetingtasks.catalogue import Catalogue, Pool, TaskType
 from meetingtasks.payloads import ai, custom, media, meeting, signaling, user
-from meetingtasks.retry import RetryBudget
+from meetingtasks.retry import Backoff, RetryBudget
 from meetingtasks.states import Priority
 
 CPU, IO = Pool.CPU, Pool.IO
@@ -28,6 +28,7 @@ BRIEF: Final = RetryBudget(network=2, transient=1, resource=0)
 # the next turn of the schedule, or a fresh offer, does better than a late retry
 ONCE: Final = RetryBudget(network=1, transient=1, resource=0)
 WEBHOOK: Final = RetryBudget(network=8, transient=8, resource=0)  # the other system may be down for an hour
+WEBHOOK_BACKOFF: Final = Backoff(base_s=30, cap_s=3600)  # eight draws from 30 s to an hour: about an hour in all
 
 ANY_SERVICE: Final = "any"
 DEFAULT_CONCURRENCY: Final = 5
@@ -65,6 +66,7 @@ class _Limits(TypedDict, total=False):
     live_priority: Priority
     media_factor: int
     retries: RetryBudget
+    backoff: Backoff
     pool: Pool
     concurrency: int
     expires_s: int
@@ -184,13 +186,13 @@ CATALOGUE: Final = Catalogue([
                      " meeting_create meeting_end meeting_user_join meeting_user_leave"
                      " meeting.create meeting.end meeting.user_join meeting.user_leave",
              priority=HIGH, limits=(10, 15), retries=LIVE, pool=IO, steps="check apply event"),
-    # 120 s: it reads weeks of history
+    # 120 s: it reads weeks of history, in Python: an exception ends it
     _meeting("report_generation", meeting.ReportGenerationPayload, meeting.ReportGenerationResult,
-             priority=LOW, limits=(120, 150), retries=RETRIES, pool=CPU, steps="collect compute render store"),
+             priority=LOW, limits=(120, 150), retries=RETRIES, pool=IO, steps="collect compute render store"),
     _meeting("notification", meeting.NotificationPayload, meeting.NotificationResult, queue="notification",
              limits=(20, 30), retries=RETRIES, pool=IO, steps="render deliver"),
     _meeting("webhook_delivery", meeting.WebhookDeliveryPayload, meeting.WebhookDeliveryResult,
-             limits=(15, 20), retries=WEBHOOK, pool=IO, steps="sign post"),
+             limits=(15, 20), retries=WEBHOOK, backoff=WEBHOOK_BACKOFF, pool=IO, steps="sign post"),
     # 300 s: it walks whole directories
     _meeting("cleanup", meeting.CleanupPayload, meeting.CleanupResult,
              priority=LOW, limits=(300, 330), retries=ONCE, pool=IO, steps="scan remove"),

@@ -91,7 +91,14 @@ def _lease(channel: LeaseChannelMixin, message: Leased, raw: Mapping[str, Any]) 
         headers=headers,
         mark=str(properties.get("mt_mark") or ""),
         renew_until_s=until_s,
+        prolonged=None if options.end_of is None else lambda: _prolonged(channel, headers),
     )
+
+
+def _prolonged(channel: LeaseChannelMixin, headers: Mapping[str, Any]) -> float | None:
+    options = channel.options
+    end_s = None if options.end_of is None else options.end_of(headers)
+    return None if end_s is None else end_s + options.lease_grace_s
 
 
 def _is_unknown(channel: LeaseChannelMixin, name: str) -> bool:

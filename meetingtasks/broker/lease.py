@@ -62,6 +62,8 @@ class Lease:
     headers: Mapping[str, Any] = field(repr=False)
     mark: str = ""
     renew_until_s: float = float("inf")
+    #: when its task may have been given more time: until when the lease is to be renewed by now, or None
+    prolonged: Callable[[], float | None] | None = field(default=None, repr=False)
     handed_s: float = 0.0
     #: its acknowledgement was sent before and the reply was lost: being refused now means nothing
     sent_before: bool = False
@@ -241,6 +243,9 @@ class LeaseKeeper:
         now_s = SYSTEM.monotonic_s()
         with self._lock:
             leases = list(self._held.values())
+        for lease in leases:
+            if lease.renew_until_s < now_s and lease.prolonged is not None:
+                lease.renew_until_s = lease.prolonged() or lease.renew_until_s
         overdue = [lease for lease in leases if lease.renew_until_s < now_s]
         for keys, part in _by_queue(lease for lease in leases if lease.renew_until_s >= now_s):
             pairs = [(lease.id, lease.owner) for lease in part]

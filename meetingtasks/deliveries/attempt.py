@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from meetingtasks.clock import SYSTEM
 from meetingtasks.deliveries.delivery import Delivery
 from meetingtasks.errors import TaskTimeout, TransientError
 
 log = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # how often a limit is read again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +41,16 @@ class Attempt:
     def run(self) -> Outcome:
         """Run it and wait for its outcome; a TaskTimeout when its limit passes first."""
         thread = threading.Thread(target=self._work, name=f"attempt-{self.delivery.task_id}", daemon=True)
-        limit_s = self.delivery.limit_s
-        until_s = float("inf") if limit_s is None else SYSTEM.monotonic_s() + limit_s
+        limits = self.delivery.context.limits
         thread.start()
         while self._outcome is None:
-            left_s = until_s - SYSTEM.monotonic_s()
-            if left_s <= 0:
-                log.warning(
-                    "a task passed its time limit; its code is left to itself", extra={"task_id": self.delivery.task_id}
-                )
-                return Outcome(error=TaskTimeout(f"ran longer than its time limit of {limit_s:g} s"))
-            self._changed.wait(min(left_s, threading.TIMEOUT_MAX))
+            left_s = limits.stop_in_s
+            if left_s < 0:
+                about = {"task_id": self.delivery.task_id, "why": limits.why}
+                log.warning("a task passed its time limit; its code is left to itself", extra=about)
+                return Outcome(error=TaskTimeout(limits.why))
+            # a limit may move, but not nearer unless the code that runs sets it
+            self._changed.wait(min(left_s, LOOK_S))
         return self._outcome
 
     def give_up(self) -> None:

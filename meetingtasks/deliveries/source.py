@@ -26,6 +26,7 @@ from meetingtasks.deliveries.border import connect
 from meetingtasks.deliveries.delivery import Delivery, request_of
 from meetingtasks.deliveries.settlement import Settlement
 from meetingtasks.errors import InvalidPayload
+from meetingtasks.limits import AttemptLimits
 from meetingtasks.settings import current
 from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import Refused, TaskStore
@@ -140,13 +141,12 @@ class Deliveries:
             self._settlement.refused(request, started.why)
             self.queue.ack([leased])
             return None
-        context = TaskContext(record=started.record, token=started.token, store=self._store)
+        limits = AttemptLimits(**lifecycle.limits_of(Context(request), started.record))
+        context = TaskContext(record=started.record, token=started.token, store=self._store, limits=limits)
         delivery = Delivery(leased=leased, request=request, context=context)
         if request["args"]:
             self.fail(delivery, InvalidPayload("tasks take named arguments only", fields=[]))
             return None
-        if delivery.limit_s is not None:
-            context.limit(delivery.limit_s)
         return delivery
 
     def _defer(self, leased: Leased) -> None:

@@ -28,7 +28,7 @@ from workers.engines.registry import EngineRegistry
 from workers.process_events import local_bus, report
 
 SERVICES = ("ai", "media", "meeting", "signaling")
-ONE_THREAD = ("-P", "threads", "-c", "1")
+ONE_PROCESS = ("-c", "1")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Services:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Run the four services."""
     with Fleet(tmp_path_factory.mktemp("storage")) as fleet:
-        yield Services(fleet, {service: fleet.start(service, *ONE_THREAD) for service in SERVICES})
+        yield Services(fleet, {service: fleet.start(service, *ONE_PROCESS) for service in SERVICES})
 
 
 def ended_by(services: Services, response: TaskResponse) -> str:
@@ -73,7 +73,7 @@ def test_d1_13_each_service_takes_its_own_tasks_and_the_others_go_on_when_one_st
     assert ended_by(services, services.do("signaling", {"action": "send", "content": "hello"})) == "signaling"
     assert ended_by(services, services.do("process_recording", {"audio_files": ["nothing.wav"]})) == "meeting"
     assert dispatcher.get_status(left.task_id) is TaskState.PENDING
-    services.workers["media"] = services.fleet.start("media", *ONE_THREAD)
+    services.workers["media"] = services.fleet.start("media", *ONE_PROCESS)
     assert ended_by(services, dispatcher.wait(left.task_id, 30)) == "media"
 
 

@@ -9,6 +9,7 @@ from meetingtasks.clock import SYSTEM, ManualClock
 from meetingtasks.context import PROGRESS_INTERVAL_S, TaskContext, detached
 from meetingtasks.embedded import EmbeddedServer
 from meetingtasks.errors import TaskCancelled, TaskTimeout
+from meetingtasks.limits import AttemptLimits
 from meetingtasks.records import Progress, TaskRecord
 from meetingtasks.states import TaskState
 from meetingtasks.store.client import connect
@@ -45,7 +46,8 @@ def started(store: TaskStore, clock: ManualClock | None = None, run: Run = RUN) 
     store.create("t1", VALUES)
     record = store.start("t1", run, retries=0, otherwise={})
     assert isinstance(record, TaskRecord)
-    return TaskContext(record=record, token=run.token, store=store, **({"clock": clock} if clock else {}))
+    timed = {"clock": clock, "limits": AttemptLimits(clock=clock)} if clock else {}
+    return TaskContext(record=record, token=run.token, store=store, **timed)
 
 
 def read(store: TaskStore) -> Progress:
@@ -73,7 +75,27 @@ def test_a_second_of_reports_is_five_writes(store: RecordingStore) -> None:
         context.step("encode", n, 200)
         clock.advance(0.01)
     on_timers = (SYSTEM.monotonic_s() - start_s) / PROGRESS_INTERVAL_S  # these go by the wall's time
-    assert 5 <= len(store.written) <= 5 + on_timers
+    assert 5 <= len(store.written) <= 6 + on_timers  # one more for the change of the step
+
+
+def test_d4_11_a_step_that_is_over_at_once_is_told_all_the_same(store: RecordingStore) -> None:
+    context = started(store)
+    for number, name in enumerate(("下载", "转码", "上传", "通知")):
+        context.step(name, number, 4)
+    assert [told.step for told in store.written] == ["下载", "转码", "上传", "通知"]
+
+
+def test_an_extension_moves_the_limit(store: RecordingStore) -> None:
+    clock = ManualClock()
+    context = started(store, clock)
+    context.limit(5)
+    clock.advance(4)
+    assert context.extend(10) == pytest.approx(11)
+    clock.advance(10.9)
+    context.check()
+    clock.advance(0.2)
+    with pytest.raises(TaskTimeout, match="15 s"):
+        context.check()
 
 
 def test_the_newest_report_arrives_although_nothing_is_reported_after_it(store: RecordingStore) -> None:

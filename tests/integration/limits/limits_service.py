@@ -1,0 +1,69 @@
+"""A service whose tasks try every limit; real workers run it: ``celery -A tests.integration.limits.limits_service``."""
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from meetingtasks.context import TaskContext
+from meetingtasks.payloads.custom import CustomPayload
+from meetingtasks.task import Service
+
+service = Service("custom-service", queue="custom_tasks")
+app = service.app
+
+#: a family that nobody asks to end: a child, one in a session of its own, and one whose parent has left it
+FAMILY = """
+import os, subprocess, sys, time
+subprocess.Popen(["sleep", "1000"])
+subprocess.Popen(["sleep", "1000"], start_new_session=True)
+left = "import subprocess; subprocess.Popen(['sleep', '1000'], start_new_session=True)"
+subprocess.Popen([sys.executable, "-c", left])
+time.sleep(1000)
+"""
+
+
+@service.task(CustomPayload)
+def custom_task_type_1(payload: CustomPayload, ctx: TaskContext) -> Any:
+    """Do what the payload says, in this order."""
+    wanted = payload.root
+    if "trace" in wanted:
+        with Path(wanted["trace"]).open("a") as file:
+            file.write(f"{time.monotonic()} {os.getpid()}\n")
+    if "extend_s" in wanted:
+        ctx.extend(wanted["extend_s"])
+    if "family" in wanted:
+        subprocess.Popen([sys.executable, "-c", FAMILY])
+    if wanted.get("crash"):
+        ctypes.string_at(0)
+    if "allocate_mib" in wanted:
+        bytearray(wanted["allocate_mib"] * 2**20)
+    for number in range(wanted.get("reports", 0)):
+        ctx.progress(number, "still here")
+        threading.Event().wait(wanted["every_s"])
+    if "nap_s" in wanted:
+        _nap(wanted["nap_s"], Path(wanted.get("until", "/nonexistent")), stubborn=wanted.get("stubborn", False))
+    return {"pid": os.getpid(), "attempt": ctx.attempt}
+
+
+@service.task(CustomPayload)
+def custom_task_type_2(payload: CustomPayload, ctx: TaskContext) -> Any:
+    """Return the payload."""
+    return payload.root
+
+
+def _nap(seconds: float, until: Path, *, stubborn: bool) -> None:
+    """Sleep like work that never asks whether to stop; a stubborn one does not heed the exception either."""
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s and not until.exists():
+        try:
+            time.sleep(0.05)
+        except SoftTimeLimitExceeded:
+            if not stubborn:
+                raise
