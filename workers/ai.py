@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meetingtasks.context import TaskContext
+from meetingtasks.events.facts.media import StreamProcessed
 from meetingtasks.payloads.ai import (
     AudioDenoisingPayload,
     AudioDenoisingResult,
@@ -21,9 +22,12 @@ from meetingtasks.payloads.ai import (
 )
 from workers import language, pictures, sound
 from workers.base import declare_rest, make_service
+from workers.completions import tell_of_results
 from workers.pipeline import audio_stages, text_stages
 from workers.pipeline.flow import do_part, do_stage
 from workers.pipeline.types import PartPayload, StagePayload
+from workers.reactions import react
+from workers.reactions.streams import recognise_speech
 
 service = make_service("ai")
 app = service.app
@@ -92,3 +96,5 @@ def run_minutes(payload: StagePayload, ctx: TaskContext) -> dict[str, Any]:
 
 
 declare_rest(service)
+tell_of_results(app)
+react(service, {StreamProcessed: [recognise_speech(app)]})

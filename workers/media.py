@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meetingtasks.context import TaskContext
+from meetingtasks.events.facts.meeting import MeetingEnded
 from meetingtasks.payloads.media import (
     ExtractAudioPayload,
     ExtractAudioResult,
@@ -28,6 +29,8 @@ from workers.base import declare_rest, make_service
 from workers.pipeline import audio_stages
 from workers.pipeline.flow import do_stage
 from workers.pipeline.types import StagePayload
+from workers.reactions import react
+from workers.reactions.recordings import stop_recordings
 
 service = make_service("media")
 app = service.app
@@ -94,3 +97,4 @@ def run_split(payload: StagePayload, ctx: TaskContext) -> dict[str, Any]:
 
 
 declare_rest(service)
+react(service, {MeetingEnded: [stop_recordings(app)]})

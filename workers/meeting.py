@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 from celery.exceptions import Ignore
 
 from meetingtasks.context import TaskContext
+from meetingtasks.events.facts.media import RecordingProcessed
+from meetingtasks.events.facts.meeting import MeetingUserLeft
 from meetingtasks.payloads.meeting import ProcessRecordingPayload
 from workers.base import declare_rest, make_service
 from workers.pipeline import text_stages
@@ -14,6 +16,9 @@ from workers.pipeline.flow import close_stage, do_stage
 from workers.pipeline.reconcile import ReconcileRuns
 from workers.pipeline.start import start
 from workers.pipeline.types import ClosePayload, StagePayload
+from workers.reactions import react
+from workers.reactions.recordings import make_minutes
+from workers.reactions.sessions import release_session
 from workers.upkeep import run_while_working
 
 service = make_service("meeting")
@@ -43,4 +48,5 @@ def run_notify(payload: StagePayload, ctx: TaskContext) -> dict[str, Any]:
 
 
 declare_rest(service)
+react(service, {RecordingProcessed: [make_minutes(app)], MeetingUserLeft: [release_session]})
 run_while_working(app, ReconcileRuns(app), every_s=30.0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from meetingtasks.clock import SYSTEM
 from meetingtasks.context import TaskContext
 from meetingtasks.errors import BusinessError
+from meetingtasks.events.facts.media import TranscodeCompleted
 from meetingtasks.payloads.ai import VideoEnhancementPayload, VideoEnhancementResult
 from meetingtasks.payloads.media import (
     ThumbnailPayload,
@@ -22,6 +23,7 @@ from workers.engines.media.probe import probe
 from workers.engines.media.thumbnail import thumbnail
 from workers.engines.media.transcode import transcode
 from workers.inputs import local_file, result_key
+from workers.process_events import tell
 
 _HEIGHTS = {"360p": 360, "480p": 480, "720p": 720, "1080p": 1080}
 
@@ -140,7 +142,8 @@ def processed(payload: VideoProcessingPayload, ctx: TaskContext) -> VideoProcess
             picture = storage().put(scratch / "thumbnail.jpeg", result_key(ctx, "thumbnail.jpeg")).url
     ctx.step(steps[3], 3, 4, "正在通知...")
     if ctx.store is not None:
-        ctx.store.announce(ctx.task_id, "transcode.completed", {"format": "mp4", "output_url": stored.url})
+        about = {"task_id": ctx.task_id, "meeting_id": ctx.record.meeting_id}
+        tell(TranscodeCompleted(**about, format="mp4", output_url=stored.url), once=f"{ctx.task_id} transcoded")
     return VideoProcessingResult(
         output_url=stored.url,
         thumbnail_url=picture,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from workers.base import declare_rest, make_service
+from workers.reactions import react
 
 service = make_service("user")
 app = service.app
 
 declare_rest(service)
+react(service, {})

@@ -115,6 +115,10 @@ class Listener:
             except RedisError as error:
                 log.warning("the event bus lost its connection and tries again", extra={"why": str(error)})
                 self._stopping.wait(RETRY_S)
+            except Exception:
+                # whatever one answer held, the handlers still wait for this thread
+                log.exception("the event bus failed to listen and tries again")
+                self._stopping.wait(IDLE_S)
             finally:
                 pubsub.close()
 

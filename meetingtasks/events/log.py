@@ -21,9 +21,6 @@ from meetingtasks.store import keys
 from meetingtasks.store.client import Client
 from meetingtasks.store.scripts import Value, load
 
-#: events of one channel that are kept, and for how long
-KEPT_EVENTS: Final = 10_000
-KEPT_MS: Final = 24 * 3600 * 1000
 #: a repeated publication is recognised for this long; a mark of the caller's own as long as the event is kept
 MARK_S: Final = 60
 OWN_MARK_S: Final = 24 * 3600
@@ -101,7 +98,7 @@ NOTHING: Final = Extent(Place(0, 0), 0, 0)
 class EventLog:
     """The channels' streams on one server."""
 
-    def __init__(self, client: Client, *, kept: int = KEPT_EVENTS, task_events_kept: int = 100_000) -> None:
+    def __init__(self, client: Client, *, kept: int = keys.KEPT_EVENTS, task_events_kept: int = 100_000) -> None:
         self.client = client
         self._kept = kept
         self._task_events_kept = task_events_kept
@@ -122,7 +119,7 @@ class EventLog:
     def _call(self, event: Outgoing) -> tuple[list[str], list[Value]]:
         script_keys = [stream_of(event.channel), keys.event_mark(event.mark)]
         by_number_alone = event.channel == TASKS  # the store caps its stream so, and both are one
-        kept: list[Value] = [self._task_events_kept, ""] if by_number_alone else [self._kept, KEPT_MS]
+        kept: list[Value] = [self._task_events_kept, ""] if by_number_alone else [self._kept, keys.KEPT_EVENTS_MS]
         return script_keys, [event.channel, event.type, event.task_id, event.text, *kept, event.mark_s]
 
     def extent(self, channel: str) -> Extent:
@@ -180,7 +177,7 @@ def event_of_entry(event_id: str, fields: Mapping[str, str]) -> Event:
         **({} if meeting_id is None else {"meeting_id": meeting_id}),
     }
     return Event(
-        type=f"task.{fields['event']}",
+        type=fields["event"] if "." in fields["event"] else f"task.{fields['event']}",
         payload=payload,
         source="store",
         meeting_id=meeting_id,

@@ -26,6 +26,9 @@ TELLING: Final = PREFIX + "owed:telling"
 RUNS_LIVE: Final = PREFIX + "runs"
 #: zset: ids of all kept runs, by start in ms; trimmed with the runs
 RUNS_RECENT: Final = PREFIX + "runs:recent"
+#: events of one channel that are kept, and for how long in ms
+KEPT_EVENTS: Final = 10_000
+KEPT_EVENTS_MS: Final = 24 * 3600 * 1000
 
 
 def task(task_id: str) -> str:

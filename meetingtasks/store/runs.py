@@ -116,8 +116,14 @@ class RunStore:
         """Keep a part's outcome (the first one stays); returns how many are kept. ``release``: in order, as heard."""
         reply = load("run_part")(
             self._client,
-            [keys.run(run_id), keys.run_parts(run_id, stage), keys.run_released(run_id)],
-            [stage, index, _dump({**outcome, "index": index}), "1" if release else "0"],
+            [
+                *(keys.run(run_id), keys.run_parts(run_id, stage), keys.run_released(run_id)),
+                keys.event_stream("ai_events"),
+            ],
+            [
+                *(stage, index, _dump({**outcome, "index": index}), "1" if release else "0", run_id),
+                *(keys.KEPT_EVENTS, keys.KEPT_EVENTS_MS),
+            ],
         )
         return int(reply[0])
 

@@ -196,14 +196,6 @@ class TaskStore:
         found = self.some_fields(task_ids, ["state"])
         return {task_id for task_id, stored in zip(task_ids, found, strict=True) if stored["state"] is not None}
 
-    def announce(self, task_id: str, event: str, about: Mapping[str, Any]) -> None:
-        """Tell late readers (stream) and present watchers (channel) of something that is no change of state."""
-        entry = {"task": task_id, "event": event, **{name: str(value) for name, value in about.items()}}
-        pipe = self.client.pipeline(transaction=True)
-        pipe.xadd(keys.STREAM, entry, maxlen=self._cap, approximate=True)
-        pipe.publish(keys.watch(task_id), json.dumps(entry, ensure_ascii=False))
-        pipe.execute()
-
     def cancel_asked(self, task_id: str, token: str) -> bool:
         """Tell whether the running attempt should stop: cancelled, or no longer the owner."""
         cancel_ms, owner = self.client.hmget(keys.task(task_id), "cancel_ms", "token")

@@ -17,6 +17,7 @@ from meetingtasks.catalogue import TaskType
 from meetingtasks.clock import SYSTEM
 from meetingtasks.context import TaskContext
 from meetingtasks.errors import TaskConflict
+from meetingtasks.events.facts.task import PipelineStageCompleted, PipelineStageStarted
 from meetingtasks.lifecycle import after_failure
 from meetingtasks.requests import TaskRequest
 from meetingtasks.retry import GiveUp
@@ -106,6 +107,7 @@ def finish_stage(app: Celery, run: Run, stage: str, facts: dict[str, Any]) -> No
     """Keep a stage's facts, close it, and open the next one (or end the run)."""
     run.runs.set_facts(run.id, stage, facts)
     run.runs.close_stage(run.id, stage, now_ms=SYSTEM.now_ms())
+    run.tell(PipelineStageCompleted, f"{stage} completed", stage=stage)
     run.report(f"{stage} done")
     open_next(app, run)
 
@@ -116,6 +118,7 @@ def open_next(app: Celery, run: Run) -> None:
     while (stage := run.record.current) is not None:
         if not _is_wanted(run, stage.name):
             run.runs.close_stage(run.id, stage.name, now_ms=SYSTEM.now_ms(), skipped=True)
+            run.tell(PipelineStageCompleted, f"{stage.name} completed", stage=stage.name, skipped=True)
             run.refresh()
             continue
         open_stage(app, run, stage.name, round_number=1)
@@ -127,9 +130,11 @@ def open_stage(app: Celery, run: Run, stage: str, *, round_number: int) -> None:
     """Submit the tasks of a stage: one task, or a flat chord over its missing parts."""
     if stage not in PARTED:
         run.runs.begin_stage(run.id, stage, total=1, now_ms=SYSTEM.now_ms())
+        run.tell(PipelineStageStarted, f"{stage} started", stage=stage)
         _submit(app, _submission(app, run, STAGE_TYPES[stage], f"{stage}:{round_number}", {}))
         return
     run.runs.begin_stage(run.id, stage, total=part_count(run, stage), now_ms=SYSTEM.now_ms())
+    run.tell(PipelineStageStarted, f"{stage} started", stage=stage, parts=part_count(run, stage))
     wanted = missing(run, stage)
     closing = _submission(app, run, CLOSE_TYPE, f"close:{stage}:{round_number}", {"stage": stage})
     if not wanted:

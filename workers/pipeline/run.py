@@ -16,6 +16,8 @@ from typing import Any
 from celery import states as celery_states
 
 from meetingtasks.clock import SYSTEM
+from meetingtasks.events.facts.base import Fact
+from meetingtasks.events.facts.task import PipelineCompleted, PipelineFailed
 from meetingtasks.failures import describe
 from meetingtasks.records import Progress
 from meetingtasks.settings import current
@@ -26,6 +28,7 @@ from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import End, TaskStore
 from workers.base import storage
 from workers.engines.storage import Storage
+from workers.process_events import tell
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +136,11 @@ class Run:
         duration_ms = self.facts("ingest").get("duration_ms")
         return None if duration_ms is None else max(0.0, duration_ms / 1000 * FIRST_GUESS - elapsed_s)
 
+    def tell(self, fact: type[Fact], occasion: str, **about: Any) -> None:
+        """Tell the fleet of something that happened to the run; a repeated step tells nothing again."""
+        ids = {"pipeline_id": self.id, "task_id": self.id, "meeting_id": self.spec.get("meeting_id")}
+        tell(fact.model_validate({**ids, **about}), once=f"{self.id} {occasion}")
+
     # -- ending -----------------------------------------------------------------------------------------------------
 
     def complete(self, outcome: Mapping[str, Any]) -> None:
@@ -172,6 +180,10 @@ class Run:
                 log.error("a run could not be ended and is left to the reconciler", extra={"run_id": self.id})
                 return
             standing = self._try_to_end(end, outcome)
+        if standing == TaskState.COMPLETED:
+            self.tell(PipelineCompleted, "ended", partial=end.partial)
+        else:
+            self.tell(PipelineFailed, "ended", stage=outcome.get("failed_stage"), state=standing)
 
     def _try_to_end(self, end: End, outcome: Mapping[str, Any]) -> str:
         pipe = self.tasks.client.pipeline(transaction=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from meetingtasks.context import TaskContext
 from meetingtasks.errors import TransientError
+from meetingtasks.events.facts.meeting import MeetingMinutesReady
 from workers.endpoints import chat_config
 from workers.engines.emotion import analyse_texts
 from workers.engines.minutes import make_minutes, minutes_markdown
@@ -138,8 +139,8 @@ def notify(run: Run, ctx: TaskContext) -> dict[str, Any]:
         "engine": speech.get("engine"),
         "duration_ms": run.facts("ingest")["duration_ms"],
     }
-    about = {name: outcome[name] for name in ("pipeline_id", "minutes_url", "coverage", "partial")}
-    run.tasks.announce(run.id, "meeting.minutes_ready", about)
+    about = {name: outcome[name] for name in ("minutes_url", "coverage", "partial")}
+    run.tell(MeetingMinutesReady, "minutes ready", **about)
     return outcome
 
 

@@ -61,8 +61,6 @@ class TranscriptFact(AiFact):
     pipeline_id: str = Field(description="The run")
     meeting_id: Id | None = Field(None, description="The meeting it belongs to")
     index: int = Field(ge=0, description="The part of the recording, from 0")
-    start_ms: int = Field(ge=0, description="Where it begins, in ms")
-    end_ms: int = Field(ge=0, description="Where it ends, in ms")
 
 
 class TranscriptSegment(TranscriptFact):
@@ -70,9 +68,10 @@ class TranscriptSegment(TranscriptFact):
 
     type: ClassVar[str] = "transcript.segment"
 
+    start_ms: int = Field(ge=0, description="Where it begins, in ms")
+    end_ms: int = Field(ge=0, description="Where it ends, in ms")
     text: str = Field(description="What was said")
     speaker: str | None = Field(None, description="Who said it, where that is known")
-    provisional: bool = Field(default=False, description="Whether earlier parts are still missing")
 
 
 class TranscriptGap(TranscriptFact):

@@ -23,16 +23,46 @@ local function count(counts, queue, event)
   redis.call('HINCRBY', counts, queue .. ':' .. event, 1)
 end
 
--- One change of a task: to the stream for late readers, to the watchers' channel for those who listen now.
+-- An envelope's text, with the id (nil: it is not kept) and times that only the server knows.
+local function stamped(text, id, ms)
+  return '{' .. (id and '"message_id":"' .. id .. '",' or '') .. '"ts_ms":' .. int(ms) .. ',"timestamp":' ..
+    string.format('%.3f', ms / 1000) .. ',' .. text:sub(2)
+end
+
+-- A change of a task for everybody: `about` is its type, queue, meeting and attempt, `place` its entry in the stream.
+local function tell_fleet(about, id, event, payload, place, now)
+  payload.task_id, payload.task_type, payload.queue = id, about[1] or '', about[2] or ''
+  payload.attempt, payload.at_ms = tonumber(about[4] or '0'), now
+  local envelope = {type = 'task.' .. event, payload = payload, source = 'store', v = 1, task_id = id}
+  if about[3] and about[3] ~= '' and about[3] ~= 'null' then
+    local meeting = about[3]:sub(1, 1) == '"' and cjson.decode(about[3]) or tonumber(about[3]) or about[3]
+    payload.meeting_id, envelope.meeting_id = meeting, meeting
+  end
+  redis.call('PUBLISH', 'task_events', stamped(cjson.encode(envelope), place, place and place:match('^%d+') or now))
+end
+
+-- One change of a task: to the stream for late readers, to its watchers and to everybody for those who listen now.
 local function tell(stream, cap, task_key, id, event, now, extra)
   local about = redis.call('HMGET', task_key, 'type', 'queue', 'meeting_id', 'attempt')
   local entry = {'task', id, 'event', event, 'at_ms', int(now), 'type', about[1] or '', 'queue', about[2] or '',
     'meeting_id', about[3] or '', 'attempt', about[4] or '0'}
   for i = 1, #extra do entry[#entry + 1] = extra[i] end
-  redis.call('XADD', stream, 'MAXLEN', '~', cap, '*', unpack(entry))
-  local told = {}
+  local place = redis.call('XADD', stream, 'MAXLEN', '~', cap, '*', unpack(entry))
+  local told, payload = {}, {}
   for i = 1, #entry, 2 do told[entry[i]] = entry[i + 1] end
+  for i = 1, #extra, 2 do payload[extra[i]] = extra[i + 1] end
   redis.call('PUBLISH', 'mt:watch:' .. id, cjson.encode(told))
+  tell_fleet(about, id, event, payload, place, now)
+end
+
+-- An event of a channel: kept in its stream and told to those who listen now. `kept` and `kept_ms`: how much of the
+-- stream stays, '' = by number alone. Returns its id, which is its place.
+local function publish_event(stream, channel, event, task, envelope, kept, kept_ms)
+  local id = redis.call('XADD', stream, 'MAXLEN', '~', kept, '*', 'event', event, 'task', task, 'envelope', envelope)
+  local ms = tonumber(id:match('^%d+'))
+  if kept_ms ~= '' then redis.call('XTRIM', stream, 'MINID', '~', int(ms - tonumber(kept_ms))) end
+  redis.call('PUBLISH', channel, stamped(envelope, id, ms))
+  return id
 end
 
 -- Write the end of the attempt that the record calls current; one that has ended stays as it is.

@@ -11,5 +11,8 @@ redis.call('HSET', KEYS[1], 'percent', shown, 'step', ARGV[4], 'completed_steps'
   'total_steps', ARGV[6], 'message', ARGV[7], 'progress_ms', int(now_ms()))
 redis.call('PUBLISH', 'mt:watch:' .. ARGV[1], cjson.encode({task = ARGV[1], event = 'progress', percent = shown,
   step = ARGV[4], completed_steps = ARGV[5], total_steps = ARGV[6], message = ARGV[7]}))
+local of = redis.call('HMGET', KEYS[1], 'type', 'queue', 'meeting_id', 'attempt')
+tell_fleet(of, ARGV[1], 'progress', {percent = tonumber(shown), step = ARGV[4], completed_steps = tonumber(ARGV[5]),
+  total_steps = tonumber(ARGV[6]), message = ARGV[7]}, nil, now_ms())
 if about[4] then return 'cancel' end
 return 'ok'

@@ -5,11 +5,6 @@
 -- Returns the event's id, its place in the stream; for a publication that is repeated, the id it has already.
 local known = redis.call('GET', KEYS[2])
 if known then return known end
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], '*', 'event', ARGV[2], 'task', ARGV[3],
-  'envelope', ARGV[4])
-local ms = id:match('^%d+')
-if ARGV[6] ~= '' then redis.call('XTRIM', KEYS[1], 'MINID', '~', int(tonumber(ms) - tonumber(ARGV[6]))) end
+local id = publish_event(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
 redis.call('SET', KEYS[2], id, 'EX', ARGV[7])
-redis.call('PUBLISH', ARGV[1], '{"message_id":"' .. id .. '","ts_ms":' .. ms ..
-  ',"timestamp":' .. string.format('%.3f', tonumber(ms) / 1000) .. ',' .. ARGV[4]:sub(2))
 return id

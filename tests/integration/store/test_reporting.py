@@ -76,15 +76,8 @@ def test_every_change_of_state_is_one_entry_of_the_stream(task: Any) -> None:
 def test_the_stream_is_kept_short(broker_url: str, store: TaskStore) -> None:
     short = TaskStore(store.client, stream_length=10)
     for n in range(500):
-        short.announce(f"t{n}", "noted", {"n": n})
+        short.create(f"t{n}", {"type": "x", "name": "x", "service": "", "queue": "q", "state": "pending"})
     assert store.client.xlen(keys.STREAM) < 250  # trimming is approximate: by whole nodes
-
-
-def test_an_announcement_is_told_and_changes_no_state(task: Any) -> None:
-    task.create()
-    task.store.announce("t1", "model.loaded", {"engine": "测试"})
-    assert task.events()[-1] == {"task": "t1", "event": "model.loaded", "engine": "测试"}
-    assert task.record().state is TaskState.PENDING
 
 
 def test_i14_the_counters_of_one_life_add_up(task: Any) -> None:
