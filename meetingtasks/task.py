@@ -16,7 +16,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from celery.result import AsyncResult
 from pydantic import BaseModel
 
-from meetingtasks import idempotency, lifecycle, outbox
+from meetingtasks import idempotency, lifecycle, logs, outbox
 from meetingtasks.app import create_app, declare_queue, has_companion
 from meetingtasks.backend import TaskStoreBackend
 from meetingtasks.catalogue import TaskType
