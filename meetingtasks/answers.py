@@ -55,6 +55,7 @@ class translated:  # noqa: N801 - reads as a word in a with statement
         self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(exc, ResponseError) or isinstance(getattr(exc, "__cause__", None), ResponseError):
-            raise BrokerUnavailable(f"the broker refuses this: {exc}") from exc
+            full = "disk full on the broker: " if "No space left" in str(exc) else ""
+            raise BrokerUnavailable(f"the broker refuses this: {full}{exc}") from exc
         if isinstance(exc, RedisError | OperationalError | ConnectionError):
             raise BrokerUnavailable(f"the broker does not answer: {exc}") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from celery import Celery
@@ -10,15 +11,21 @@ from kombu import Exchange, Queue
 
 from meetingtasks import outbox
 from meetingtasks.broker import install
+from meetingtasks.errors import SettingsError
+from meetingtasks.failures import classify
 from meetingtasks.routing import broker_number
 from meetingtasks.settings import Settings, current
-from meetingtasks.states import Priority
-from meetingtasks.store import sentinel
+from meetingtasks.states import ErrorClass, Priority
+from meetingtasks.store import fitness, sentinel
+from meetingtasks.store.client import open_client
 from meetingtasks.task_types import CATALOGUE, QUEUES
 
 #: a worker's stop is bounded, and gives back what it cannot finish; named, because only a worker imports it
 STOPPING: Final = "meetingtasks.worker.step:StoppingStep"
 UNHEEDED = "meetingtasks.worker.unheeded:UnheededCancellations"
+log = logging.getLogger(__name__)
+
+UNFIT_EXIT_CODE: Final = 2  # as for every wrong setting
 _REDIS_SCHEMES = ("redis://", "rediss://", "redis+socket://", "sentinel://")
 
 
@@ -76,6 +83,29 @@ def leave_kept_tasks(sender: Any, **_: Any) -> None:
     kept = outbox.of(sender.app)
     if kept is not None and kept.is_held:
         kept.let_go()
+
+
+@celeryd_after_setup.connect
+def refuse_unfit_server(instance: Any, **_: Any) -> None:
+    """End a worker whose server would lose tasks, before it takes any."""
+    url = instance.app.conf.get("meetingtasks_store_url")
+    if url is None:
+        return
+    try:
+        check_server(url)
+    except SettingsError as error:
+        log.critical(error.message)
+        raise SystemExit(UNFIT_EXIT_CODE) from error
+
+
+def check_server(url: str) -> None:
+    """Raise SettingsError for a server that would lose tasks; one that is away cannot be asked yet."""
+    try:
+        with open_client(url, socket_connect_timeout=2, socket_timeout=2, retry=None) as client:
+            fitness.check(client)
+    except Exception as error:
+        if classify(error) is not ErrorClass.NETWORK:
+            raise
 
 
 def declare_queue(app: Celery, name: str) -> None:

@@ -18,6 +18,7 @@ from meetingtasks.lifecycle import values_of
 from meetingtasks.records import TaskError
 from meetingtasks.settings import current
 from meetingtasks.states import ErrorClass, TaskState
+from meetingtasks.store.client import TextReplies
 from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import End, TaskStore
 from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, eta_ms_of, task_id_of
@@ -83,7 +84,8 @@ class StoreCompanion:
         """End the tasks of waiting messages that an operator is about to drop; ``client`` is the broker's."""
         # a companion is there only where the records are on the broker's own server, whichever that is
         settings = current()
-        store = TaskStore(client, record_ttl_s=settings.record_ttl_s, stream_length=settings.event_stream_length)
+        ttl_s, length = settings.record_ttl_s, settings.event_stream_length
+        store = TaskStore(TextReplies(client), record_ttl_s=ttl_s, stream_length=length)
         for message_id in ids:
             store.cancel(task_id_of(message_id), reason="purged", only_waiting=True)
 

@@ -12,7 +12,7 @@ from celery import Celery
 
 from meetingtasks import batch
 from meetingtasks.answers import completed_result, refused, response_of, translated
-from meetingtasks.app import create_app
+from meetingtasks.app import check_server, create_app
 from meetingtasks.cancelling import CancelFilter, Canceller, CancelReport, OnProgress
 from meetingtasks.errors import (
     BrokerUnavailable,
@@ -66,10 +66,11 @@ class TaskDispatcher:
     # -- life -------------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Check that the store answers; BrokerUnavailable when it does not.
+        """Check that the store answers (else BrokerUnavailable) and evicts nothing (else SettingsError).
 
         With an outbox it is no error when the broker is away: submissions are kept until it is back.
         """
+        check_server(self._settings.effective_store_url)
         with translated():
             if self.outbox is None:
                 self.store.client.ping()

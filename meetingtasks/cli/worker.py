@@ -14,6 +14,7 @@ import click
 
 from meetingtasks import logs
 from meetingtasks import settings as settings_module
+from meetingtasks.app import check_server
 from meetingtasks.cli import services
 from meetingtasks.cli.command import Command, broker_option
 from meetingtasks.cli.fleet import settings_for
@@ -63,6 +64,7 @@ def worker(  # noqa: PLR0917 - click passes them by name
     if module is None:
         raise services.unknown(service)
     settings = adopt(settings_for(broker_url))
+    check_server(settings.effective_store_url)
     app = load_app(module)
     wanted = checked_queues(app, queues) if queues is not None else services.queues_of(service)
     logs.configure(settings)
