@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "queues": Place("meetingtasks.cli.queues", "Look into the queues: counts, what comes next, why a task waits."),
     "quarantine": Place("meetingtasks.cli.quarantine", "Look at malformed messages; put them back or drop them."),
     "outbox": Place("meetingtasks.cli.outbox", "Look at tasks kept here while the broker is away; send them on."),
+    "events": Place("meetingtasks.cli.events", "Hear the fleet's events, read those that were kept, publish one."),
     "routes": Place("meetingtasks.cli.routes", "List task types and their queues; add and remove routes."),
 }
 #: brought by the services' package, also where it runs from a checkout that was never installed
