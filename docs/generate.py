@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from meetingtasks.catalogue import TaskType
+from meetingtasks.events import CHANNELS, FACTS, Fact
 from meetingtasks.settings import Settings
 from meetingtasks.task_types import CATALOGUE
 from workers import ai, base, custom, media, meeting, signaling, user
@@ -136,7 +137,44 @@ def _field_row(name: str, field: FieldInfo) -> str:
     return f"| `{name}` | {default} | {(field.description or '').replace('|', '/')} |"
 
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"settings.md": settings_page, "task-types.md": task_types_page}
+_EVENTS_HEAD: Final = """\
+# Events
+
+Every type of event that the platform knows, by channel, with the fields of its payload. *Also called* are the spellings of earlier systems; a
+handler of one hears the other. Each event is told on the Pub/Sub channel of the same name as JSON: `type`, `payload`, `source`, `timestamp`
+(seconds) and `ts_ms` since 1970, `message_id` (its place in the channel's log, empty when it is not kept), `v` (1), and where they are known
+`meeting_id`, `task_id` and `trace_id`. A type can be here whose service does not publish it yet; [features.md](../features.md) says which.
+[The guide](../howto/events.md) shows how to hear and tell them. Written by `make docs` from `meetingtasks/events/facts/`.
+"""
+
+
+def events_page() -> str:
+    """Return the page of all events, channel by channel."""
+    parts = [_EVENTS_HEAD]
+    for channel in CHANNELS:
+        parts.append(f"\n## {channel}\n\n| type | payload | meaning | also called |\n|---|---|---|---|\n")
+        parts += [_event_row(fact) for fact in FACTS.values() if fact.channel == channel]
+    return "".join(parts)
+
+
+def _event_row(fact: type[Fact]) -> str:
+    fields = ", ".join(
+        f"`{name}`{'' if field.is_required() else '?'} {_lowered(field.description or '')}"
+        for name, field in fact.model_fields.items()
+    )
+    meaning = (fact.__doc__ or "").partition("\n")[0]
+    return f"| `{fact.type}` | {fields} | {meaning} | {' '.join(f'`{alias}`' for alias in fact.aliases)} |\n"
+
+
+def _lowered(text: str) -> str:
+    return f"({text[:1].lower()}{text[1:]})" if text else ""
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "settings.md": settings_page,
+    "task-types.md": task_types_page,
+    "events.md": events_page,
+}
 
 
 def stale() -> list[str]:

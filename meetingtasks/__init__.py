@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         UnknownTaskType,
         WaitTimeout,
     )
-    from meetingtasks.events import LocalEventBus
+    from meetingtasks.events import Event, LocalEventBus, PubSubMessage, RedisPubSubQueue
     from meetingtasks.message_queue import RedisMessageQueue
     from meetingtasks.messages import Message, RedisQueueConfig
     from meetingtasks.push_worker import TaskWorker
@@ -68,8 +68,11 @@ _NAMES = {
     "TaskWorker": "push_worker",
     # the operator's view of the queues
     "Queues": "queues",
-    # events in this process
+    # events in this process and between processes
     "LocalEventBus": "events",
+    "RedisPubSubQueue": "events",
+    "PubSubMessage": "events",
+    "Event": "events",
     # a private server, and the settings
     "EmbeddedServer": "embedded",
     "Settings": "settings",
@@ -95,6 +98,7 @@ __all__ = [
     "BusinessError",
     "EmbeddedServer",
     "ErrorClass",
+    "Event",
     "InvalidPayload",
     "LocalEventBus",
     "MeetingTasksError",
@@ -102,10 +106,12 @@ __all__ = [
     "NetworkError",
     "Priority",
     "Progress",
+    "PubSubMessage",
     "QueueBackend",
     "QueueManager",
     "Queues",
     "RedisMessageQueue",
+    "RedisPubSubQueue",
     "RedisQueueConfig",
     "ResourceError",
     "ResultNotReady",
