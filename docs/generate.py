@@ -140,11 +140,12 @@ def _field_row(name: str, field: FieldInfo) -> str:
 _EVENTS_HEAD: Final = """\
 # Events
 
-Every type of event that the platform knows, by channel, with the fields of its payload. *Also called* are the spellings of earlier systems; a
-handler of one hears the other. Each event is told on the Pub/Sub channel of the same name as JSON: `type`, `payload`, `source`, `timestamp`
-(seconds) and `ts_ms` since 1970, `message_id` (its place in the channel's log, empty when it is not kept), `v` (1), and where they are known
-`meeting_id`, `task_id` and `trace_id`. A type can be here whose service does not publish it yet; [features.md](../features.md) says which.
-[The guide](../howto/events.md) shows how to hear and tell them. Written by `make docs` from `meetingtasks/events/facts/`.
+Every type of event that the platform knows, by channel, with the fields of its payload. *Also called* are the
+spellings of earlier systems; a handler of one hears the other. Each event is told on the Pub/Sub channel of the same
+name as JSON: `type`, `payload`, `source`, `timestamp` (seconds) and `ts_ms` since 1970, `message_id` (its place in
+the channel's log, empty when it is not kept), `v` (1), and where they are known `meeting_id`, `task_id` and
+`trace_id`. A type can be here whose service does not publish it yet; [features.md](../features.md) says which. [The
+guide](../howto/events.md) shows how to hear and tell them. Written by `make docs` from `meetingtasks/events/facts/`.
 """
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from meetingtasks.errors import InvalidPayload, TaskFailed
+from meetingtasks.events import Event
+from meetingtasks.events.log import EventLog
 from meetingtasks.requests import TaskResponse
 from meetingtasks.states import TaskState
 from tests.support.eventually import eventually
@@ -60,6 +62,23 @@ def test_x_11_stages_and_a_percent_that_never_falls(fleet: Fleet, instructions: 
     assert [stage.state for stage in fleet.run(run_id).stages] == ["done"] * 7
     words = " ".join(part["text"] for s in fleet.runs.released(run_id) for part in s["segments"])
     assert "go forward ten meters" in words
+    assert_told(fleet, run_id, words)
+
+
+def assert_told(fleet: Fleet, run_id: str, words: str) -> None:
+    """Assert that the run's events tell what its record says, each once and in order."""
+    log = EventLog(fleet.dispatcher.store.client)
+
+    def own(channel: str) -> list[Event]:
+        return [event for event in log.since(channel) if event.payload.get("pipeline_id") == run_id]
+
+    eventually(lambda: [event for event in own("task_events") if event.type == "pipeline.completed"])
+    stages = [event.payload["stage"] for event in own("task_events") if event.type == "pipeline.stage_started"]
+    assert stages == [stage.name for stage in fleet.run(run_id).stages]
+    closed = [event.payload["stage"] for event in own("task_events") if event.type == "pipeline.stage_completed"]
+    assert closed == stages
+    assert " ".join(event.payload["text"] for event in own("ai_events")) == words
+    assert [event.type for event in own("meeting_events")] == ["meeting.minutes_ready"]
 
 
 def test_x_12_several_files_are_joined_in_the_order_asked_for(
