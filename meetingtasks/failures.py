@@ -1,7 +1,8 @@
 """One table that says what kind of failure an exception is, by its type; users of the platform extend it.
 
-Order of the answers: an exception's own ``error_class``, the nearest registered base class, an HTTP status that it
-carries, and otherwise *transient*: an unknown fault deserves a second look, but not many.
+Order of the answers: an exception's own ``error_class``, an exhausted resource by the system's error number, an HTTP
+status that it carries, the nearest base class in the table (other libraries' stand in `foreign_failures`, by name), and
+otherwise *transient*: an unknown fault deserves a second look, but not many.
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ import math
 import socket
 import ssl
 import traceback
-from typing import Any, Final
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from kombu.exceptions import OperationalError
 
+from meetingtasks.clock import SYSTEM, Clock, to_datetime
 from meetingtasks.errors import MeetingTasksError, TaskCancelled, TaskTimeout
+from meetingtasks.foreign_failures import BY_NAME
 from meetingtasks.records import TaskError
 from meetingtasks.states import ErrorClass, TaskState
 
 TRACEBACK_LIMIT = 8_000  # characters kept, the end of it: that is where the fault is
 _MESSAGE_LIMIT = 2_000
-_RESOURCE_ERRNOS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+#: exhausted, or (a file system mounted read-only) out of order until somebody sees to it
+_RESOURCE_ERRNOS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.ENOLCK}
+)
+
 
 _classes: dict[type[BaseException], ErrorClass] = {
     ConnectionError: ErrorClass.NETWORK,
@@ -31,6 +40,11 @@ _classes: dict[type[BaseException], ErrorClass] = {
     ssl.SSLError: ErrorClass.NETWORK,
     OperationalError: ErrorClass.NETWORK,
     MemoryError: ErrorClass.RESOURCE,
+    # what is not there, or not allowed, will not be so the next time either
+    FileNotFoundError: ErrorClass.BUSINESS,
+    PermissionError: ErrorClass.BUSINESS,
+    IsADirectoryError: ErrorClass.BUSINESS,
+    NotADirectoryError: ErrorClass.BUSINESS,
     SoftTimeLimitExceeded: ErrorClass.NETWORK,  # retried only where the type has network retries
     TimeLimitExceeded: ErrorClass.NETWORK,
 }
@@ -56,21 +70,32 @@ def classify(error: BaseException) -> ErrorClass:
         return own
     if isinstance(error, OSError) and error.errno in _RESOURCE_ERRNOS:
         return ErrorClass.RESOURCE
+    status = _status(error)
+    if status is not None:
+        return _by_status(status)
     for base in type(error).__mro__:
-        if base in _classes:
-            return _classes[base]
-    return _by_status(getattr(getattr(error, "response", None), "status_code", None))
-
-
-def _by_status(status: Any) -> ErrorClass:
-    if status in (429, 502, 503, 504):
-        return ErrorClass.NETWORK
-    if isinstance(status, int) and 400 <= status < 500:  # noqa: PLR2004 - HTTP's own ranges
-        return ErrorClass.BUSINESS
+        found = _classes.get(base) or BY_NAME.get(f"{base.__module__}.{base.__qualname__}")
+        if found is not None:
+            return found
     return ErrorClass.TRANSIENT
 
 
-def retry_after_s(error: BaseException) -> float | None:
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status of an answer that is an error: of the response, or of the exception itself."""
+    response = getattr(error, "response", None)
+    for status in (getattr(response, "status_code", None), getattr(error, "status", None)):
+        if isinstance(status, int) and 400 <= status < 600:  # noqa: PLR2004 - HTTP's own range of errors
+            return status
+    return None
+
+
+def _by_status(status: int) -> ErrorClass:
+    if status in (408, 429, 502, 503, 504):
+        return ErrorClass.NETWORK
+    return ErrorClass.BUSINESS if status < 500 else ErrorClass.TRANSIENT  # noqa: PLR2004 - HTTP's own ranges
+
+
+def retry_after_s(error: BaseException, *, clock: Clock = SYSTEM) -> float | None:
     """Return the seconds that the other side asked to be left alone, by the error or its HTTP response; else None."""
     wish = getattr(error, "retry_after_s", None)
     if wish is None:
@@ -79,8 +104,18 @@ def retry_after_s(error: BaseException) -> float | None:
     try:
         seconds = float(wish)  # type: ignore[arg-type] # None and words are what the except is for
     except (TypeError, ValueError):
-        return None  # the header's other form, a date, is rare and depends on two clocks
+        return _until(str(wish), clock)
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _until(date: str, clock: Clock) -> float | None:
+    """Read the header's other form, a date, e.g. ``Wed, 21 Oct 2026 07:28:00 GMT``."""
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - to_datetime(clock.now_ms())).total_seconds())
 
 
 def final_state(error: BaseException) -> TaskState:

@@ -19,6 +19,7 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,17 +76,13 @@ class PoolProcess:
 
     def end(self) -> None:
         """Kill what it has started, and itself if it is there."""
-        for _ in range(MOST_SWEEPS):  # what dies may start something still
-            self.look()
-            found = {*self._started, *marked(str(self.file))} - {self.pid, os.getpid()}
-            found = {pid for pid in found if stat(pid)[0] not in _DEAD}
-            for pid in found:
-                kill(pid)
-            if not found:
-                break
-            time.sleep(SWEEP_S)
+        sweep(self._all_started)
         if not self.is_gone:
             kill(self.pid)
+
+    def _all_started(self) -> set[int]:
+        self.look()
+        return {*self._started, *marked(str(self.file))} - {self.pid, os.getpid()}
 
 
 def main(directory: Path, worker: int) -> None:
@@ -122,10 +119,22 @@ def watch(directory: Path, known: dict[Path, PoolProcess]) -> None:
 def end_started_since(pid: int, mark: str, moment_s: float) -> None:
     """Kill what a pool process has started since a moment of the system's boot clock."""
     soonest = int(moment_s * os.sysconf("SC_CLK_TCK"))  # births are told in these ticks
-    for one in {*descendants(pid), *marked(mark)} - {pid}:
-        state, born = stat(one)
-        if state not in _DEAD and int(born) >= soonest:
-            kill(one)
+
+    def started_since() -> set[int]:
+        return {one for one in {*descendants(pid), *marked(mark)} - {pid} if int(stat(one)[1]) >= soonest}
+
+    sweep(started_since)
+
+
+def sweep(find: Callable[[], set[int]]) -> None:
+    """Kill whom ``find`` finds until it finds nobody: what dies may start something still."""
+    for _ in range(MOST_SWEEPS):
+        found = {pid for pid in find() if stat(pid)[0] not in _DEAD}
+        for pid in found:
+            kill(pid)
+        if not found:
+            break
+        time.sleep(SWEEP_S)
 
 
 def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

@@ -11,7 +11,7 @@ import resource
 from typing import Any, Final
 
 import click
-from celery import bootsteps
+from celery import bootsteps, concurrency
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.signals import worker_process_init
@@ -36,7 +36,7 @@ class LimitsStep(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **_: Any) -> None:
         has_processes = issubclass(parent.pool_cls, PreforkPool)
         if not has_processes:
-            refuse_types_that_need_a_process(parent.app.tasks, parent.pool_cls.__module__.rpartition(".")[2])
+            refuse_types_that_need_a_process(parent.app.tasks, _name_of(parent.pool_cls))
         processes = parent.concurrency if has_processes else 0
         refuse_too_few_files(processes)
         if has_processes and IS_SUPPORTED:
@@ -76,6 +76,13 @@ def refuse_types_that_need_a_process(names: Any, pool: str) -> None:
             f"the pool {pool!r} cannot end a task at its hard time limit, which these types need: {shown}; "
             "use --pool prefork"
         )
+
+
+def _name_of(pool_class: type) -> str:
+    """Return the name by which Celery's command line knows a pool."""
+    path = f"{pool_class.__module__}:{pool_class.__qualname__}"
+    known: Any = concurrency  # celery-types does not know its table
+    return next((name for name, alias in known.ALIASES.items() if alias == path), path)
 
 
 def refuse_too_few_files(processes: int) -> None:

@@ -1,7 +1,9 @@
 """A service whose tasks try every limit; real workers run it: ``celery -A tests.integration.limits.limits_service``."""
 
 import ctypes
+import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ from typing import Any
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from meetingtasks.context import TaskContext
+from meetingtasks.errors import BusinessError, NetworkError, ResourceError, TransientError
 from meetingtasks.payloads.custom import CustomPayload
 from meetingtasks.task import Service
 
@@ -40,6 +43,10 @@ def custom_task_type_1(payload: CustomPayload, ctx: TaskContext) -> Any:
         ctx.extend(wanted["extend_s"])
     if "family" in wanted:
         subprocess.Popen([sys.executable, "-c", FAMILY])
+    if "raises" in wanted:
+        raise _error(wanted)
+    if "kill" in wanted:
+        os.kill(wanted["kill"], signal.SIGKILL)
     if wanted.get("crash"):
         ctypes.string_at(0)
     if "allocate_mib" in wanted:
@@ -56,6 +63,21 @@ def custom_task_type_1(payload: CustomPayload, ctx: TaskContext) -> Any:
 def custom_task_type_2(payload: CustomPayload, ctx: TaskContext) -> Any:
     """Return the payload."""
     return payload.root
+
+
+def _error(wanted: dict[str, Any]) -> Exception:
+    errors: dict[str, Exception] = {
+        "network": NetworkError("on purpose"),
+        "socket": ConnectionResetError("on purpose"),
+        "transient": TransientError("on purpose"),
+        "anything": ValueError("on purpose"),
+        "resource": ResourceError("on purpose"),
+        "disk": OSError(errno.ENOSPC, "on purpose"),
+        "business": BusinessError("on purpose"),
+        "gone": FileNotFoundError(errno.ENOENT, "on purpose"),
+        "wish": NetworkError("on purpose", retry_after_s=wanted.get("wish_s")),
+    }
+    return errors[wanted["raises"]]
 
 
 def _nap(seconds: float, until: Path, *, stubborn: bool) -> None:

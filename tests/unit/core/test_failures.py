@@ -1,20 +1,30 @@
 """What kind of failure an exception is."""
 
 import errno
+import importlib.util
 import os
 import socket
+import sqlite3
 import ssl
+import subprocess
 from collections.abc import Iterator
+from email.message import Message
+from http.client import IncompleteRead
 from types import SimpleNamespace
+from urllib.error import HTTPError, URLError
 
+import av
+import httpx2
 import pytest
 import redis
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from kombu.exceptions import OperationalError
 
 from meetingtasks import failures
+from meetingtasks.clock import ManualClock
 from meetingtasks.errors import BusinessError, InvalidPayload, NetworkError, ResourceError, TaskCancelled, TaskTimeout
 from meetingtasks.failures import TRACEBACK_LIMIT, classify, describe, final_state, retry_after_s
+from meetingtasks.foreign_failures import BY_NAME
 from meetingtasks.states import ErrorClass, TaskState
 from meetingtasks.store import client  # noqa: F401 - the store translates its own library's errors
 
@@ -56,7 +66,22 @@ class Reset(ConnectionResetError):
         (Answered(401), BUSINESS),
         (Answered(500), TRANSIENT),
         (Answered(None), TRANSIENT),
-        (FileNotFoundError(errno.ENOENT, "gone"), TRANSIENT),
+        (FileNotFoundError(errno.ENOENT, "gone"), BUSINESS),
+        (PermissionError(errno.EACCES, "not yours"), BUSINESS),
+        (OSError(errno.EROFS, "read-only"), RESOURCE),
+        (OSError(errno.EIO, "the disk"), TRANSIENT),
+        (HTTPError("http://x", 404, "gone", Message(), None), BUSINESS),
+        (HTTPError("http://x", 503, "busy", Message(), None), NETWORK),
+        (URLError("no route"), NETWORK),
+        (IncompleteRead(b""), NETWORK),
+        (redis.exceptions.LockError("held"), TRANSIENT),
+        (redis.exceptions.OutOfMemoryError("full"), RESOURCE),
+        (sqlite3.OperationalError("database is locked"), TRANSIENT),
+        (sqlite3.IntegrityError("twice"), BUSINESS),
+        (subprocess.TimeoutExpired("ffmpeg", 5), TRANSIENT),
+        (av.error.InvalidDataError(1, "broken"), BUSINESS),
+        (httpx2.ConnectTimeout("slow"), NETWORK),
+        (httpx2.InvalidURL("no address"), BUSINESS),
         (ValueError("a fault in the code"), TRANSIENT),
         (NetworkError("x"), NETWORK),
         (InvalidPayload("x"), BUSINESS),
@@ -156,6 +181,8 @@ def test_text_that_is_not_unicode_is_made_readable() -> None:
         (NetworkError("x", retry_after_s=7), 7.0),
         (Answered(429, Retry_After="120"), 120.0),
         (Answered(429, Retry_After="soon"), None),
+        (Answered(429, Retry_After="Tue, 14 Nov 2023 22:14:20 GMT"), 60.0),  # the clock below stands a minute before
+        (Answered(429, Retry_After="Tue, 14 Nov 2023 22:00:00 GMT"), 0.0),
         (Answered(429), None),
         (NetworkError("x", retry_after_s="nan"), None),
         (NetworkError("x", retry_after_s=-5), None),
@@ -165,4 +192,13 @@ def test_text_that_is_not_unicode_is_made_readable() -> None:
 def test_a_wish_to_be_left_alone_is_read_from_the_error_or_its_response(
     error: Exception, seconds: float | None
 ) -> None:
-    assert retry_after_s(error) == seconds
+    assert retry_after_s(error, clock=ManualClock()) == seconds
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_names_of_foreign_exceptions_are_right(name: str) -> None:
+    module, _, qualname = name.rpartition(".")
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        pytest.skip(f"{module} is not installed here")
+    found = getattr(importlib.import_module(module), qualname)
+    assert f"{found.__module__}.{found.__qualname__}" == name
