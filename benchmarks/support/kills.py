@@ -10,7 +10,7 @@ from benchmarks.support.messages import message
 from benchmarks.support.place import Place
 from benchmarks.support.report import Row, at_most, exactly
 from benchmarks.support.scale_of import Scale
-from benchmarks.support.sides import in_turn
+from benchmarks.support.sides import at_once
 from benchmarks.support.waits import must
 
 SLOTS = {"prefork": 2, "threads": 2, "solo": 1}
@@ -25,7 +25,7 @@ def rows(scale: Scale) -> Iterator[Row]:
         def measure(place: Place, pool: str = pool) -> tuple[int, int]:
             return _kill(place, pool, scale.kills_per_pool)
 
-        stock, ours = in_turn(measure, max_deliveries=NO_DEATHS, lease_s=3.0, renew_s=1.0)
+        stock, ours = at_once(measure, max_deliveries=NO_DEATHS, lease_s=3.0, renew_s=1.0)
         what = f"kill -9 of a busy worker, {scale.kills_per_pool} times, {pool}"
         yield exactly(f"{what}: tasks lost", stock[0], ours[0], 0)
         yield at_most(f"{what}: extra starts", stock[1], ours[1], scale.kills_per_pool * slots)

@@ -16,6 +16,7 @@ from meetingtasks.clock import SYSTEM
 SHORT_S: Final = 0.005
 AHEAD_S: Final = 0.01
 GIVE_BACK_S: Final = 0.02
+AT_ONCE_S: Final = 0.002  # tasks that take longer are worth a round trip when they have ended
 STEP: Final = 1.2  # how much one task moves the estimate
 LONG_S: Final = 0.05  # longer tasks count as this long, so that a run of short ones is noticed soon
 SHORTEST_S: Final = 0.0001
@@ -37,6 +38,11 @@ class Ahead:
     def number(self, slots: int) -> int:
         """How many messages to take ahead now, with so many slots that work at once."""
         return int(slots * AHEAD_S / self._task_s) if self._task_s < SHORT_S else 0
+
+    @property
+    def is_told_at_once(self) -> bool:
+        """Whether the end of each task is told at once: the shorter tasks are, the more may run again after a crash."""
+        return self._task_s > AT_ONCE_S
 
     @property
     def age_s(self) -> float:

@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from meetingtasks.broker import adoption, delivery, kombu_parts, scripts
-from meetingtasks.broker.ahead import GIVE_BACK_S, SHORT_S, Ahead
+from meetingtasks.broker.ahead import AT_ONCE_S, GIVE_BACK_S, Ahead
 from meetingtasks.broker.keys import TOKEN, QueueKeys, consumer_bell
 from meetingtasks.broker.message import Message
 from meetingtasks.clock import SYSTEM
@@ -133,7 +133,7 @@ class Consuming:
         queues = self._channel.lease_queues
         if self._look and queues:
             wanted = self._wanted()
-            if wanted > 0:
+            if wanted > 0 or (self._channel.keeper.has_acks and self.ahead.is_told_at_once):
                 self._send_fetch(queues, wanted)
         elif self._channel.qos.free() != 0:
             self._send_listen(queues)
@@ -257,7 +257,7 @@ class Consuming:
         if (lease := channel.keeper.get(raw["properties"]["delivery_tag"])) is not None:
             lease.handed_s = began_s
         channel.connection._deliver(raw, queue)
-        self._inline = SYSTEM.monotonic_s() - began_s > SHORT_S
+        self._inline = SYSTEM.monotonic_s() - began_s > AT_ONCE_S
         if self._inline and len(self.ahead):
             self._after_inline()
 

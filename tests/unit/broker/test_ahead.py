@@ -76,3 +76,9 @@ def test_messages_are_taken_out_in_their_order() -> None:
     assert taken.take() == {"number": 0}
     assert taken.take_all() == [{"number": 1}, {"number": 2}]
     assert taken.take() is None
+
+
+def test_only_the_ends_of_tiny_tasks_wait_for_the_next_fetch() -> None:
+    assert _after().is_told_at_once
+    assert _after(*[0.003] * 100).is_told_at_once
+    assert not _after(*[0.001] * 100).is_told_at_once
