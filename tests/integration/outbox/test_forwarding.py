@@ -77,7 +77,10 @@ def test_what_was_sent_but_not_removed_and_has_run_does_not_run_again(
 def test_the_id_of_another_task_is_not_used_again(kept: TaskDispatcher, queue: Queue, open_dispatcher: Open) -> None:
     other = open_dispatcher(outbox_path="off")
     other.dispatch({**REQUEST, "payload": {"n": 2}, "task_id": UUID})
+    assert kept.outbox is not None
+    assert kept.outbox.file.cancel(UUID, reason="mine", actor="me")  # not the other one, which has its id
     assert forwarder(kept).forward() == 2
+    assert other.get_status(UUID) is TaskState.PENDING
     assert queue().size().total_ready == 2
     assert other.get(UUID).payload == {"n": 2}
     kept.stop()
