@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from celery import Celery
 from celery.signals import task_success
+from redis.exceptions import RedisError
 
 from meetingtasks.events.facts.ai import (
     AnalysisFact,
@@ -16,9 +18,9 @@ from meetingtasks.events.facts.ai import (
     SynthesisDetectionCompleted,
     VideoEnhancementCompleted,
 )
-from meetingtasks.submission import RECORD_HEADER
+from meetingtasks.store.tasks import TaskStore
 from meetingtasks.task_types import CATALOGUE
-from workers.process_events import tell
+from workers.process_events import event_log, tell
 
 #: task type -> the fact, and the values of the result that it carries
 FACTS: Final[Mapping[str, tuple[type[AnalysisFact], tuple[str, ...]]]] = {
@@ -38,17 +40,24 @@ def tell_of_results(app: Celery) -> None:
     def told(sender: Any, result: Any, **_: Any) -> None:
         task_type = CATALOGUE.find(sender.name)
         if sender.app is app and task_type is not None and task_type.name in FACTS and isinstance(result, Mapping):
-            _tell(task_type.name, sender.request, result)
+            _tell(task_type.name, sender.request.id, result)
 
     task_success.connect(told, weak=False)
 
 
-def _tell(task_type: str, request: Any, result: Mapping[str, Any]) -> None:
+def _tell(task_type: str, task_id: str, result: Mapping[str, Any]) -> None:
     fact, names = FACTS[task_type]
     summary = {name: result[name] for name in names if result.get(name) is not None}
     if isinstance(summary.get("text"), str):
         summary["text"] = summary["text"][:LONGEST_TEXT]
-    brought = getattr(request, RECORD_HEADER, None) or (request.headers or {}).get(RECORD_HEADER) or {}
-    about = {"task_id": request.id, "meeting_id": brought.get("meeting_id")}
     reference = result.get("audio_url") or result.get("video_url")
-    tell(fact(**about, result_ref=reference, summary=summary), once=f"{request.id} completed")
+    told = fact(task_id=task_id, meeting_id=_meeting_of(task_id), result_ref=reference, summary=summary)
+    tell(told, once=f"{task_id} completed")
+
+
+def _meeting_of(task_id: str) -> int | str | None:
+    try:
+        stored = TaskStore(event_log().client).field(task_id, "meeting_id")
+    except RedisError:
+        return None  # then the event cannot be told either, which `tell` logs
+    return json.loads(stored) if stored else None

@@ -120,3 +120,18 @@ def test_x_04_a_worker_reacts_also_to_what_happened_while_it_was_away_and_says_t
     found = eventually(lambda: dispatcher.store.get(second), 30)
     assert found is not None
     assert found.type == "process_recording"
+
+
+def test_x_04_a_result_of_the_ai_service_is_told_once_it_stands_in_the_record(
+    dispatcher: TaskDispatcher,
+    bus: RedisPubSubQueue,
+    broker_url: str,
+    start_process: Callable[..., RunningProcess],
+) -> None:
+    start_worker(start_process, broker_url, "-P", "prefork", "-c", "1", service="workers.ai")
+    request = {"type": "emotion_detection", "payload": {"text": "This is wonderful!"}, "meeting_id": 7}
+    ended = dispatcher.dispatch_and_wait(request, 60)
+    assert ended.result is not None, ended.error
+    (event,) = eventually(lambda: list(bus.since("ai_events")))
+    assert (event.type, event.payload["task_id"], event.meeting_id) == ("emotion_detection.completed", ended.task_id, 7)
+    assert event.payload["summary"]["emotion"] == ended.result["emotion"]
