@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 NEEDS_PYTHON = @test -n "$(PYTHON)" || { echo 'No Python 3.11 or newer was found; install one (python3.11 or later).'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check test-all test-docker bench bench-broker docs lock clean
+.PHONY: help demo up test check test-all test-docker chaos bench bench-broker docs lock clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-all: check test test-docker ## all of the above, and the tests that need Do
 
 test-docker: .venv-docker/.docker-tests.stamp ## Celery's own smoke suite against containers; skipped without Docker
 	@cd tests/docker && ../../.venv-docker/bin/python -m pytest -c pytest.ini $(ARGS)
+
+chaos: $(VENV)/.test.stamp ## break everything often, and check what happened (CHAOS_ROUNDS=300 ARGS="-k f1")
+	@CHAOS_ROUNDS=$${CHAOS_ROUNDS:-300} $(BIN)/pytest -s tests/chaos/test_nemesis.py $(ARGS)
 
 bench: $(VENV)/.test.stamp ## every benchmark, side by side with its peers
 	@for program in benchmarks/[a-z]*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit 1; done

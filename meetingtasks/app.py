@@ -20,9 +20,10 @@ from meetingtasks.store import fitness, sentinel
 from meetingtasks.store.client import open_client
 from meetingtasks.task_types import CATALOGUE, QUEUES
 
-#: a worker's stop is bounded, and gives back what it cannot finish; named, because only a worker imports it
+#: what a worker does beyond stock Celery; named, because only a worker imports it
 STOPPING: Final = "meetingtasks.worker.step:StoppingStep"
-UNHEEDED = "meetingtasks.worker.unheeded:UnheededCancellations"
+POOL_WATCH: Final = "meetingtasks.worker.pool_watch:PoolWatchStep"
+UNHEEDED: Final = "meetingtasks.worker.unheeded:UnheededCancellations"
 log = logging.getLogger(__name__)
 
 UNFIT_EXIT_CODE: Final = 2  # as for every wrong setting
@@ -42,7 +43,7 @@ def create_app(service: str, settings: Settings | None = None, *, queue: str | N
     if settings.broker_url.startswith(_REDIS_SCHEMES):
         # a type that this worker does not know waits for one that does: a deploy may be half-way
         app.conf.broker_transport_options["known_type"] = KnownTypes(app)
-        app.steps["worker"].update((STOPPING, UNHEEDED))
+        app.steps["worker"].update((STOPPING, POOL_WATCH, UNHEEDED))
     return app
 
 
@@ -139,6 +140,7 @@ def configuration(settings: Settings, *, default_queue: str) -> dict[str, Any]:
         "task_acks_late": True,
         "task_acks_on_failure_or_timeout": True,
         "task_reject_on_worker_lost": True,
+        "worker_lost_wait": 0.1,  # for the last words of a dead pool process; its task waits as long
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # fencing tells a run that lost its lease
         "worker_send_task_events": False,

@@ -201,7 +201,7 @@ class Consuming:
         self._due_in(None)
         channel = self._channel
         if reply is None or reply[1] == TOKEN:
-            if reply is not None and channel.keeper.is_quiet:
+            if reply is not None and channel.keeper.is_quiet and reply[0] != self._bell.encode():
                 channel.raw.rpush(reply[0], TOKEN)  # for somebody who takes what it announces
             raise Empty
         queue = reply[0].decode().removeprefix(channel.global_keyprefix).split(channel.sep, 1)[0]
