@@ -179,6 +179,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
     if settings.effective_store_url == settings.broker_url:
         # one server: a message and its task's record change in one transaction
         options["companion"] = "meetingtasks.companion:COMPANION"
+        options["keep_dead"] = False  # the record keeps what is needed to run it again, and why it died
     return options
 
 

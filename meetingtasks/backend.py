@@ -23,6 +23,7 @@ from meetingtasks.settings import current
 from meetingtasks.states import ErrorClass, TaskState
 from meetingtasks.store import keys
 from meetingtasks.store.client import connect, open_client
+from meetingtasks.store.dead_letters import carried_by
 from meetingtasks.store.tasks import End, TaskStore
 
 log = get_logger(__name__)
@@ -150,10 +151,12 @@ class TaskStoreBackend(RedisBackend):
             ends_as = final_state(result)
             return End(
                 state=ends_as,
-                error=describe(result, traceback_text=traceback),
+                error=describe(result, traceback_text=traceback, task=getattr(request, "task", None) or ""),
                 meta=self._meta(task_id, result, CELERY_STATES[ends_as], traceback, request),
                 children=self._children(request),
                 dead=ends_as in (TaskState.FAILED, TaskState.TIMEOUT),
+                payload=getattr(request, "kwargs", None),
+                carried=carried_by(vars(request)) if request is not None else {},
             )
         if state == states.REVOKED:
             expired = "expired" in str(result)

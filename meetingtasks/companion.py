@@ -6,19 +6,23 @@ Every command is harmless when repeated: a record is made once, a retry is plann
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from celery import states as celery_states
 from redis.client import Pipeline
 
 from meetingtasks import aftermath
+from meetingtasks.broker import envelope
 from meetingtasks.broker.scripts import join
 from meetingtasks.clock import SYSTEM
+from meetingtasks.failures import fingerprint
 from meetingtasks.lifecycle import values_of
 from meetingtasks.records import TaskError
 from meetingtasks.settings import current
 from meetingtasks.states import ErrorClass, TaskState
 from meetingtasks.store.client import TextReplies
+from meetingtasks.store.dead_letters import carried_by
 from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import End, TaskStore
 from meetingtasks.submission import RECORD_HEADER, RETRY_HEADER, eta_ms_of, task_id_of
@@ -66,10 +70,26 @@ class StoreCompanion:
         if task_id is not None:
             aftermath.owe(pipe, message)
             text = DEAD_REASONS.get(reason, reason)
-            error = TaskError(code=reason.partition(":")[0], error_class=ErrorClass.TRANSIENT.value, message=text)
+            code, name = reason.partition(":")[0], str(message["headers"].get("task"))
+            error = TaskError(
+                code=code,
+                error_class=ErrorClass.TRANSIENT.value,
+                message=text,
+                fingerprint=fingerprint(name, code),
+            )
             refused = {"exc_type": "WorkerLostError", "exc_module": "billiard.exceptions", "exc_message": [text]}
             meta = _meta(task_id, celery_states.FAILURE, refused)
-            self._store.finish(task_id, "", End(state=TaskState.FAILED, error=error, meta=meta, dead=True), pipe=pipe)
+            args, kwargs, embedded = _body(message)
+            end = End(
+                state=TaskState.FAILED,
+                error=error,
+                meta=meta,
+                dead=True,
+                payload=kwargs,
+                carried=carried_by({**message["headers"], **embedded, "args": args}),
+                number=_number(message),
+            )
+            self._store.finish(task_id, "", end, pipe=pipe)
 
     def on_expired(self, pipe: Pipeline, message: dict[str, Any]) -> None:
         """End the task of a message whose start-by time has passed."""
@@ -78,7 +98,8 @@ class StoreCompanion:
             aftermath.owe(pipe, message)
             refused = {"exc_type": "TaskRevokedError", "exc_module": "celery.exceptions", "exc_message": ["expired"]}
             meta = _meta(task_id, celery_states.REVOKED, refused)
-            self._store.finish(task_id, "", End(state=TaskState.EXPIRED, meta=meta), pipe=pipe)
+            end = End(state=TaskState.EXPIRED, meta=meta, number=_number(message))
+            self._store.finish(task_id, "", end, pipe=pipe)
 
     def before_purge(self, client: Any, ids: list[str]) -> None:
         """End the tasks of waiting messages that an operator is about to drop; ``client`` is the broker's."""
@@ -99,6 +120,20 @@ def time_limit_of(headers: dict[str, Any]) -> float | None:
 def _task_id(message: dict[str, Any]) -> str | None:
     task_id = message.get("headers", {}).get("id")
     return task_id if isinstance(task_id, str) else None
+
+
+def _number(message: dict[str, Any]) -> int:
+    retries = message.get("headers", {}).get("retries")
+    return retries if isinstance(retries, int) else 0
+
+
+def _body(message: dict[str, Any]) -> tuple[list[Any], Any, dict[str, Any]]:
+    """Return a message's arguments, keywords and callbacks; nothing of one that is malformed."""
+    if isinstance(message.get("properties"), dict) and isinstance(message.get("body"), str):
+        with suppress(envelope.Malformed):
+            args, kwargs, embedded = envelope.check_task(message, ("application/json",))
+            return args, kwargs, embedded
+    return [], None, {}
 
 
 def _meta(task_id: str, status: str, result: Any) -> str:

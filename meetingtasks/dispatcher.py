@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from meetingtasks import batch
 from meetingtasks.answers import completed_result, refused, response_of, translated
 from meetingtasks.app import check_server, create_app
 from meetingtasks.cancelling import CancelFilter, Canceller, CancelReport, OnProgress
+from meetingtasks.dead_letters import DeadLetters
 from meetingtasks.errors import (
     BrokerUnavailable,
     BusinessError,
@@ -62,6 +64,11 @@ class TaskDispatcher:
         self._ends = EndWatcher(self.store)
         self._holds_outbox = False
         self._canceller = Canceller(self.store, self._settings)
+
+    @functools.cached_property
+    def dead_letters(self) -> DeadLetters:
+        """Tasks that failed for the last time: counted, listed, requeued, purged."""
+        return DeadLetters(self.app, self._settings)
 
     # -- life -------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,9 @@ otherwise *transient*: an unknown fault deserves a second look, but not many.
 from __future__ import annotations
 
 import errno
+import hashlib
 import math
+import re
 import socket
 import ssl
 import traceback
@@ -22,6 +24,7 @@ from kombu.exceptions import OperationalError
 from meetingtasks.clock import SYSTEM, Clock, to_datetime
 from meetingtasks.errors import MeetingTasksError, TaskCancelled, TaskTimeout
 from meetingtasks.foreign_failures import BY_NAME
+from meetingtasks.logs import mask
 from meetingtasks.records import TaskError
 from meetingtasks.states import ErrorClass, TaskState
 
@@ -32,6 +35,9 @@ _RESOURCE_ERRNOS: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.ENOLCK}
 )
 
+
+_FRAME = re.compile(r'^  File "(?P<file>.+)", line \d+, in (?P<function>.+)$', re.MULTILINE)
+_LIBRARY = re.compile(r"[/\\](site-packages|dist-packages|lib[/\\]python3\.\d+)[/\\]")
 
 _classes: dict[type[BaseException], ErrorClass] = {
     ConnectionError: ErrorClass.NETWORK,
@@ -127,22 +133,43 @@ def final_state(error: BaseException) -> TaskState:
     return TaskState.FAILED
 
 
-def describe(error: BaseException, *, traceback_text: str | None = None) -> TaskError:
-    """Describe a failure for the record; message and traceback are trimmed."""
+def describe(error: BaseException, *, traceback_text: str | None = None, task: str = "") -> TaskError:
+    """Describe a failure of a task of this name for the record; message and traceback are trimmed, secrets masked."""
     text = "".join(traceback.format_exception(error)) if traceback_text is None else traceback_text
     known = isinstance(error, MeetingTasksError)
     message = readable((error.message if isinstance(error, MeetingTasksError) else str(error)) or type(error).__name__)
     details = getattr(error, "details", None)
+    code = str(getattr(error, "code", None) or _code(error)) if not isinstance(error, SystemExit) else "exit"
+    kind = f"{type(error).__module__}.{type(error).__qualname__} {code}"
     return TaskError(
-        code=str(getattr(error, "code", None) or _code(error)) if not isinstance(error, SystemExit) else "exit",
+        code=code,
         error_class=classify(error).value,
-        message=message[:_MESSAGE_LIMIT],
+        message=mask(message)[:_MESSAGE_LIMIT],
         details=details if isinstance(details, dict) else {},
         # a refused input is the caller's matter: its traceback would only hide the message
-        traceback="" if known and classify(error) is ErrorClass.BUSINESS else readable(text[-TRACEBACK_LIMIT:]),
+        traceback="" if known and classify(error) is ErrorClass.BUSINESS else readable(mask(text)[-TRACEBACK_LIMIT:]),
         exc_type=type(error).__qualname__,
         exc_module=type(error).__module__,
+        fingerprint=fingerprint(task, kind, place_of(text)),
     )
+
+
+def fingerprint(task: str, kind: str, place: str = "") -> str:
+    """Return 12 hexadecimal digits: the same for failures of one type of task by one kind of error at one place."""
+    return hashlib.sha256(f"{task}\n{kind}\n{place}".encode(errors="replace")).hexdigest()[:12]
+
+
+def place_of(traceback_text: str) -> str:
+    """Return where a failure happened: the innermost function that is no library's, as ``directory/file.py:function``.
+
+    Lines are left out, and so are the directories above: the place stays the same on other machines and in most later
+    versions. Empty when the text names no frame.
+    """
+    frames = [(found["file"], found["function"]) for found in _FRAME.finditer(traceback_text)]
+    own = [frame for frame in frames if not _LIBRARY.search(frame[0])]
+    file, function = (own or frames or [("", "")])[-1]
+    near = re.split(r"[/\\]", file)[-2:]
+    return f"{'/'.join(near)}:{function}" if file else ""
 
 
 def readable(text: str) -> str:

@@ -105,7 +105,7 @@ def after_failure(
         error_class = ErrorClass.NETWORK  # retried only where the type has network retries
     return decide(
         error_class,
-        record.retries,
+        record.retry_count,
         budget=task_type.retries if task_type else RetryBudget(),
         max_retries=record.max_retries,
         backoff=_backoff(record, task_type, settings),

@@ -39,6 +39,7 @@ class TaskError:
     traceback: str = ""
     exc_type: str = ""
     exc_module: str = ""
+    fingerprint: str = ""  # the same for all failures of one type of task by one kind of error at one place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,21 @@ class Attempt:
     def run_ms(self) -> int | None:
         """Milliseconds it ran, once it has ended."""
         return None if self.ended_ms is None else self.ended_ms - self.started_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """An earlier life of a task: it ended as a dead letter and was requeued."""
+
+    generation: int
+    state: TaskState
+    ended_ms: int
+    error: TaskError | None
+    queue: str
+    attempt: int  # how many attempts there had been
+    retries: int
+    requeued_ms: int
+    requeued_by: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +119,14 @@ class TaskRecord:
     cancel_reason: str = ""
     cancel_actor: str = ""
     attempts: tuple[Attempt, ...] = ()
+    generation: int = 1  # one more with each requeue
+    retries_before: int = 0  # of earlier generations
+    earlier: tuple[Generation, ...] = ()
 
     @property
     def retry_count(self) -> int:
-        """Retries so far, under the name that earlier systems used."""
-        return self.retries
+        """Retries so far in this generation; ``retries`` goes on from one to the next and numbers the messages."""
+        return self.retries - self.retries_before
 
     @property
     def wait_ms(self) -> int | None:
@@ -125,13 +144,14 @@ _PLAIN = ("id", "type", "name", "service", "queue", "worker", "cancel_reason", "
 _NUMBERS = (
     *("created_ms", "eta_ms", "due_ms", "first_started_ms", "started_ms", "ended_ms", "expires_ms"),
     "deadline_ms",
-    *("attempt", "retries", "max_retries"),
+    *("attempt", "retries", "max_retries", "generation", "retries_before"),
 )
 _VALUES = (
     *("payload", "metadata", "user_id", "meeting_id", "session_id", "project_id", "pipeline_id"),
     *("parent_task_id", "trace_id", "result", "timeout_s", "heartbeat_s", "retry_policy"),
 )
 _ATTEMPT_PREFIX = "attempt:"
+_GENERATION_PREFIX = "generation:"
 
 
 def to_fields(values: Mapping[str, Any]) -> dict[str, str]:
@@ -162,6 +182,7 @@ def from_fields(fields: Mapping[str, str]) -> TaskRecord:
         redelivered=fields.get("redelivered") == "1",
         dead=fields.get("dead") == "1",
         attempts=_attempts(fields),
+        earlier=_earlier(fields),
     )
 
 
@@ -179,3 +200,13 @@ def _progress(fields: Mapping[str, str]) -> Progress:
 def _attempts(fields: Mapping[str, str]) -> tuple[Attempt, ...]:
     found = [Attempt(**json.loads(value)) for name, value in fields.items() if name.startswith(_ATTEMPT_PREFIX)]
     return tuple(sorted(found, key=lambda attempt: attempt.attempt))
+
+
+def _earlier(fields: Mapping[str, str]) -> tuple[Generation, ...]:
+    found = [json.loads(value) for name, value in fields.items() if name.startswith(_GENERATION_PREFIX)]
+    return tuple(sorted(map(_generation, found), key=lambda life: life.generation))
+
+
+def _generation(values: dict[str, Any]) -> Generation:
+    error = TaskError(**values["error"]) if values["error"] else None
+    return Generation(**{**values, "state": TaskState(values["state"]), "error": error})

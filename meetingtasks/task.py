@@ -26,6 +26,7 @@ from meetingtasks.failures import classify, final_state, readable
 from meetingtasks.limits import AttemptLimits
 from meetingtasks.limits.guard import GUARD
 from meetingtasks.limits.pool_process import GUARDIAN
+from meetingtasks.logs import mask
 from meetingtasks.payloads.border import validate
 from meetingtasks.records import from_fields
 from meetingtasks.retry import GiveUp
@@ -209,7 +210,7 @@ class ServiceTask(Task):  # type: ignore[type-arg]
             raise TaskCancelled("the task was cancelled") from error
         context.log.warning("the attempt failed and is retried", extra={"delay_s": verdict.delay_s, "why": str(error)})
         retries = context.record.retries + 1
-        why = readable(f"{type(error).__name__}: {error}"[:500])
+        why = readable(mask(f"{type(error).__name__}: {error}")[:500])
         headers: Any = {k: v for k, v in (self.request.headers or {}).items() if k != RECORD_HEADER}
         headers[RETRY_HEADER] = {"why": why, "token": context.token}
         try:

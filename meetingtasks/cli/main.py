@@ -40,6 +40,7 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "cancel": Place("meetingtasks.cli.cancel", "Cancel a task."),
     "rerun": Place("meetingtasks.cli.rerun", "Run a recording's pipeline again from one of its stages."),
     "queues": Place("meetingtasks.cli.queues", "Look into the queues: counts, what comes next, why a task waits."),
+    "dlq": Place("meetingtasks.cli.dlq", "Look at dead letters; edit, requeue, redrive or purge them."),
     "quarantine": Place("meetingtasks.cli.quarantine", "Look at malformed messages; put them back or drop them."),
     "outbox": Place("meetingtasks.cli.outbox", "Look at tasks kept here while the broker is away; send them on."),
     "events": Place("meetingtasks.cli.events", "Hear the fleet's events, read those that were kept, publish one."),

@@ -58,7 +58,7 @@ def task_details(record: TaskRecord) -> None:
         ("not before", moment(record.eta_ms)),
         ("waited", _milliseconds(record.wait_ms)),
         ("ended", moment(record.ended_ms)),
-        ("retries", f"{record.retries}" + (f" of {record.max_retries}" if record.max_retries is not None else "")),
+        ("retries", f"{record.retry_count}" + (f" of {record.max_retries}" if record.max_retries is not None else "")),
         ("meeting", record.meeting_id),
         ("user", record.user_id),
         ("session", record.session_id),

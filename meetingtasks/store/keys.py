@@ -10,6 +10,14 @@ PREFIX: Final = "mt:"
 LIVE: Final = PREFIX + "live"
 #: zset: ids of failed tasks that used up their retries, by time of death in ms; until requeued or purged
 DEAD: Final = PREFIX + "dead"
+#: zset: fingerprints of the dead letters' errors, by time of their newest death in ms; as long as there is one of it
+DEAD_FINGERPRINTS: Final = DEAD + ":fingerprints"
+#: string: that many deaths within a minute were told; 60 s
+DEAD_ALARM: Final = DEAD + ":alarm"
+#: stream: one entry per act on a dead letter {action, task, actor, …}; capped in length
+DEAD_AUDIT: Final = DEAD + ":audit"
+#: zset: ids of redrives, by start in ms; as long as one is kept
+REDRIVES: Final = PREFIX + "redrives"
 #: zset: ids of ended tasks whose callback address is to be told, by end in ms; until its delivery is submitted
 CALLBACKS: Final = PREFIX + "callbacks"
 #: hash: "<event>" and "<queue>:<event>" -> how often it happened; for ever
@@ -51,6 +59,26 @@ def meeting(meeting_id: int | str) -> str:
     return f"{PREFIX}meeting:{meeting_id}"
 
 
+def dead_group(fingerprint: str) -> str:
+    """Zset: ids of the dead letters of one fingerprint, by time of death in ms; until requeued or purged."""
+    return f"{DEAD}:group:{fingerprint}"
+
+
+def redrive(redrive_id: str) -> str:
+    """Hash: one redrive: what it requeues, how fast, how far it is; kept 7 days after its end."""
+    return f"{PREFIX}redrive:{redrive_id}"
+
+
+def redrive_open(redrive_id: str) -> str:
+    """Zset: ids of tasks that a redrive requeued and whose end it has not counted, by generation; until they end."""
+    return f"{PREFIX}redrive:{redrive_id}:open"
+
+
+def claim(name: str) -> str:
+    """String: task id and digest of the request of an idempotency key; for 24 h from the first use."""  # noqa: D401 - a kind
+    return f"{PREFIX}claim:{name}"
+
+
 def event_stream(channel: str) -> str:
     """Stream: a channel's events {event, task, envelope}; capped at 10 000 entries and 24 h."""
     return f"{PREFIX}events:{channel}"
@@ -59,11 +87,6 @@ def event_stream(channel: str) -> str:
 def event_mark(mark: str) -> str:
     """String: the id of the event published under a mark; for 60 s, a mark of the caller's own for 24 h."""  # noqa: D401 - a kind
     return f"{PREFIX}event:{mark}"
-
-
-def claim(name: str) -> str:
-    """String: task id and digest of the request of an idempotency key; for 24 h from the first use."""  # noqa: D401 - a kind
-    return f"{PREFIX}claim:{name}"
 
 
 def run(run_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, cast
 
 from redis.client import Pipeline
@@ -50,6 +50,9 @@ class End:
     children: str = "[]"
     partial: bool = False
     dead: bool = False
+    payload: Any = None  # of a dead letter, kept where the record has none
+    carried: Mapping[str, Any] = field(default_factory=dict)  # by a dead letter's message, beside its payload
+    number: int | None = None  # of the message that ends, where only its own attempt may be meant
 
 
 @dataclass(frozen=True)
@@ -123,15 +126,12 @@ class TaskStore:
         Without a token, ``worker`` names whose run is ended; empty: whoever's.
         With ``pipe`` the command only joins that transaction, and the asked-for state is returned.
         """
-        fields = {"partial": "1" if end.partial else "0", "children": end.children}
-        if end.result is not None:
-            fields["result"] = json.dumps(end.result, ensure_ascii=False, separators=(",", ":"))
-        if end.error is not None:
-            fields["error"] = json.dumps(asdict(end.error), ensure_ascii=False, default=repr)
         script = load("finish")
         script_keys = life(task_id)
         args: list[Value] = [task_id, self._cap, token, worker, end.state.value, self._ttl_s]
-        args += ["1" if end.dead else "0", end.meta, end.error.message if end.error else "", *_flat(fields)]
+        args += ["1" if end.dead else "0", end.meta, end.error.message if end.error else ""]
+        args += ["" if end.number is None else end.number, "" if end.payload is None else _dump(end.payload)]
+        args += _flat(_fields_of(end))
         if pipe is not None:
             script.put_on(pipe, script_keys, args)
             return end.state.value
@@ -257,6 +257,24 @@ class TaskStore:
 def life(task_id: str) -> list[str]:
     """Return the keys of a script that makes or ends tasks, as ``life`` in ``lua/common.lua`` reads them."""
     return [*FLEET, keys.task(task_id), keys.done(task_id)]
+
+
+def _fields_of(end: End) -> dict[str, str]:
+    fields = {"partial": "1" if end.partial else "0", "children": end.children}
+    if end.result is not None:
+        fields["result"] = json.dumps(end.result, ensure_ascii=False, separators=(",", ":"))
+    if end.error is not None:
+        fields["error"] = json.dumps(asdict(end.error), ensure_ascii=False, default=repr)
+    if end.dead:
+        fields["carried"] = _dump(end.carried)
+        if end.error is not None:
+            about = {"fingerprint": end.error.fingerprint, "error_class": end.error.error_class}
+            fields |= {name: value for name, value in about.items() if value} | {"error_code": end.error.code}
+    return fields
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def batched(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -115,6 +115,40 @@ local function accept(t, id, cap, now)
   tell(t.stream, cap, t.task, id, 'created', now, {})
 end
 
+-- An ended task becomes a dead letter: its place among all and among those of its fingerprint. Operators are told of the
+-- first of a fingerprint, and at most once a minute when there are many.
+local DEAD_PER_MINUTE = 100
+local function bury(t, id, cap, now)
+  local about = redis.call('HMGET', t.task, 'fingerprint', 'type', 'queue', 'error_code')
+  local fingerprint = about[1] or 'unknown'
+  local group = t.dead .. ':group:' .. fingerprint
+  local is_first = redis.call('EXISTS', group) == 0
+  redis.call('HSET', t.task, 'dead', '1', 'fingerprint', fingerprint)
+  for _, place in ipairs({t.dead, group}) do redis.call('ZADD', place, now, id) end
+  redis.call('ZADD', t.dead .. ':fingerprints', now, fingerprint)
+  count(t.counts, about[3] or '', 'dead')
+  local function announce(why, number)
+    redis.call('XADD', t.stream, 'MAXLEN', '~', cap, '*', 'task', id, 'event', 'dlq.added', 'at_ms', int(now),
+      'type', about[2] or '', 'queue', about[3] or '', 'reason', why, 'fingerprint', fingerprint,
+      'error_code', about[4] or '', 'count', number)
+  end
+  if is_first then announce('new', 1) end
+  local lately = redis.call('ZCOUNT', t.dead, int(now - 60000), '+inf')
+  if lately >= DEAD_PER_MINUTE and redis.call('SET', t.dead .. ':alarm', '1', 'NX', 'PX', 60000) then
+    announce('rate', lately)
+  end
+end
+
+-- A dead letter leaves its place: to be run again, or for good. The fields say why it was one; they go.
+local function unbury(t, id)
+  local fingerprint = redis.call('HGET', t.task, 'fingerprint') or 'unknown'
+  local group = t.dead .. ':group:' .. fingerprint
+  redis.call('ZREM', t.dead, id)
+  redis.call('ZREM', group, id)
+  if redis.call('EXISTS', group) == 0 then redis.call('ZREM', t.dead .. ':fingerprints', fingerprint) end
+  redis.call('HDEL', t.task, 'dead', 'fingerprint', 'error_class', 'error_code')
+end
+
 -- The one way to a final state, with everything that follows from it. `how`: id, cap of the stream, ttl in s of the
 -- record, fields to write, dead = true for a dead letter, why = the error's message, extra facts of the event,
 -- meta = Celery's result meta (without it the task ended unrun).
@@ -128,9 +162,7 @@ local function conclude(t, final, now, how)
   if meeting then redis.call('ZREM', meeting, how.id) end
   count(t.counts, about[1] or '', final)
   if how.dead then
-    redis.call('HSET', t.task, 'dead', '1')
-    redis.call('ZADD', t.dead, now, how.id)
-    count(t.counts, about[1] or '', 'dead')
+    bury(t, how.id, how.cap, now)
   else
     -- as long as its idempotency key is remembered, a repeated submission is answered from the record
     local claimed_s = about[4] and redis.call('TTL', claim_key(about[4])) + 1 or 0
