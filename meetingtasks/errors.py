@@ -124,6 +124,36 @@ class PayloadTooLarge(BusinessError):
     code = "payload_too_large"
 
 
+class MalformedBody(BusinessError):
+    """A request's body is not strict JSON in UTF-8; the message says where it breaks off."""
+
+    code = "invalid_json"
+
+
+class UnsupportedMediaType(BusinessError):
+    """A request's body is of a kind that is not read."""
+
+    code = "unsupported_media_type"
+
+
+class Unauthorized(BusinessError):
+    """There is no key or token, or none that is known."""
+
+    code = "unauthorized"
+
+
+class Forbidden(BusinessError):
+    """The caller is known, but lacks the scope that this needs."""
+
+    code = "forbidden"
+
+
+class RateLimited(TransientError):
+    """The caller asks too often; ``details["retry_after_s"]`` says when it may go on."""
+
+    code = "rate_limited"
+
+
 class RouteConflict(BusinessError):
     """A task type of the catalogue cannot be routed by hand to another service."""
 

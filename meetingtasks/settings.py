@@ -104,6 +104,16 @@ class Settings(BaseSettings):
     chat_key: SecretStr | None = Field(None, description="Bearer key of that endpoint")
     chat_model: str | None = Field(None, description="Model name sent to that endpoint")
     face_model_path: Path | None = Field(None, description="ONNX model for emotions in faces")
+    api_host: str = Field("127.0.0.1", description="Address on which the HTTP API listens")
+    api_port: int = Field(8080, ge=0, le=65_535, description="Its port; 0: a free one")
+    api_origins: tuple[str, ...] = Field(
+        (), description="Origins whose pages may use the API from a browser, as a JSON list; empty: none but its own"
+    )
+    api_rate_per_s: float = Field(50.0, gt=0, description="Requests per second that one key or user may make")
+    api_burst: int = Field(200, ge=1, description="Requests that it may make at once, before that rate holds")
+    jwt_key: SecretStr | None = Field(None, description="Key that verifies bearer tokens; empty: API keys only")
+    jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = Field("HS256", description="Their only algorithm")
+    jwt_audience: str = Field("meetingtasks", description="The audience that they must name")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged")
     log_format: Literal["text", "json"] = Field("text", description="One line per record: key=value text or JSON")
 

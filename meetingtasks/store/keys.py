@@ -30,6 +30,8 @@ ROUTES: Final = PREFIX + "routes"
 OWED: Final = PREFIX + "owed"
 #: string: a worker tells them; ends by itself
 TELLING: Final = PREFIX + "owed:telling"
+#: hash: id of an API key -> what is known of it and its secret's SHA-256, as JSON; until revoked
+API_KEYS: Final = PREFIX + "apikeys"
 #: zset: ids of runs that are not final, by start in ms; until they end
 RUNS_LIVE: Final = PREFIX + "runs"
 #: zset: ids of all kept runs, by start in ms; trimmed with the runs

@@ -1,0 +1,70 @@
+"""Builds the application: its routes, its access rules, its errors, and the fleet that it opens and closes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import metadata
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from meetingtasks.api import health, problems, tasks
+from meetingtasks.api.fleet import Fleet
+from meetingtasks.api.guard import check_rules
+from meetingtasks.api.request_id import RequestIds
+from meetingtasks.settings import Settings, current
+
+PREFIX: Final = "/api/v1"
+_ABOUT: Final = (
+    "Submit tasks to the fleet behind a video-meeting platform and see what becomes of them. Errors have one form: "
+    '`{"error": {"code", "message", "details", "retryable"}, "request_id"}`.'
+)
+RESOURCES: Final[tuple[APIRouter, ...]] = (tasks.router,)
+
+
+def create_api(
+    settings: Settings | None = None,
+    *,
+    insecure_local: bool = False,
+    open_fleet: Callable[[Settings], Fleet] = Fleet.open,
+) -> FastAPI:
+    """Return the application, for any ASGI server.
+
+    ``insecure_local`` lets everybody in as administrator: for a server on the loopback address only. SettingsError
+    when a route has no access rule.
+    """
+    chosen = settings or current()
+
+    @asynccontextmanager
+    async def life(api: FastAPI) -> AsyncIterator[None]:
+        api.state.fleet = await run_in_threadpool(open_fleet, chosen)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(api.state.fleet.close)
+
+    api = FastAPI(
+        title="meetingtasks",
+        version=metadata.version("meetingtasks"),
+        description=_ABOUT,
+        lifespan=life,
+        docs_url=f"{PREFIX}/docs",
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+        redirect_slashes=False,
+    )
+    api.state.insecure_local = insecure_local
+    api.add_middleware(RequestIds)
+    problems.install(api)
+    api.include_router(health.router)
+    for router in RESOURCES:
+        api.include_router(router, prefix=PREFIX)
+    check_rules(api.routes)
+    return api
+
+
+def schema(api: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    return api.openapi()

@@ -1,0 +1,51 @@
+"""What the routes work with: the dispatcher and its neighbours, opened with the application and closed with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from fastapi import Depends, Request
+
+from meetingtasks.access import ApiKeys
+from meetingtasks.dispatcher import TaskDispatcher
+from meetingtasks.queues import Queues
+from meetingtasks.settings import Settings
+from meetingtasks.store.api_keys import ApiKeyStore
+from meetingtasks.store.runs import RunStore
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """An open connection to a fleet."""
+
+    settings: Settings
+    dispatcher: TaskDispatcher
+    queues: Queues
+    runs: RunStore
+    keys: ApiKeys
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Connect; the broker may be away."""
+        dispatcher = TaskDispatcher(settings=settings)
+        client = dispatcher.store.client
+        return cls(
+            settings=settings,
+            dispatcher=dispatcher,
+            queues=Queues(settings),
+            runs=RunStore(client, record_ttl_s=settings.record_ttl_s),
+            keys=ApiKeys(ApiKeyStore(client)),
+        )
+
+    def close(self) -> None:
+        """End its threads and connections."""
+        self.dispatcher.stop()
+
+
+def _fleet(request: Request) -> Fleet:
+    found: Fleet = request.app.state.fleet
+    return found
+
+
+FleetOf = Annotated[Fleet, Depends(_fleet)]
