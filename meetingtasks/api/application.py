@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import metadata
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from meetingtasks.api import health, problems, tasks
+from meetingtasks.api import health, openapi, problems, queues, task_types, tasks
 from meetingtasks.api.fleet import Fleet
-from meetingtasks.api.guard import check_rules
+from meetingtasks.api.guard import checked
 from meetingtasks.api.request_id import RequestIds
 from meetingtasks.settings import Settings, current
 
@@ -21,7 +21,12 @@ _ABOUT: Final = (
     "Submit tasks to the fleet behind a video-meeting platform and see what becomes of them. Errors have one form: "
     '`{"error": {"code", "message", "details", "retryable"}, "request_id"}`.'
 )
-RESOURCES: Final[tuple[APIRouter, ...]] = (tasks.router,)
+ROUTERS: Final[tuple[tuple[str, APIRouter], ...]] = (
+    ("", health.router),
+    (PREFIX, tasks.router),
+    (PREFIX, queues.router),
+    (PREFIX, task_types.router),
+)
 
 
 def create_api(
@@ -58,13 +63,8 @@ def create_api(
     api.state.insecure_local = insecure_local
     api.add_middleware(RequestIds)
     problems.install(api)
-    api.include_router(health.router)
-    for router in RESOURCES:
-        api.include_router(router, prefix=PREFIX)
-    check_rules(api.routes)
+    routes = checked(ROUTERS)
+    for prefix, router in ROUTERS:
+        api.include_router(router, prefix=prefix)
+    api.openapi = lambda: openapi.document(api, routes)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return api
-
-
-def schema(api: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    return api.openapi()

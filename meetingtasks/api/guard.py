@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
 
 from meetingtasks.access import LOCAL_ADMIN, Principal, Scope, TokenVerifier
 from meetingtasks.api.fleet import Fleet
@@ -72,11 +71,19 @@ def rule_of(route: APIRoute) -> str | None:
     return marked or next((rule for rule in found if rule), None)
 
 
-def check_rules(routes: Iterable[BaseRoute]) -> None:
-    """SettingsError when a route names neither scope nor openness: an API must not start with a hole."""
-    for route in routes:
-        if isinstance(route, APIRoute) and rule_of(route) is None:
-            raise SettingsError(f"the route {route.path} has no access rule", code="no_access_rule")
+def checked(routers: Iterable[tuple[str, APIRouter]]) -> dict[str, APIRoute]:
+    """Return every route of routers with their prefixes, by ``METHOD path``.
+
+    SettingsError when one names neither scope nor openness: an API must not start with a hole.
+    """
+    found: dict[str, APIRoute] = {}
+    for prefix, router in routers:
+        for route in router.routes:
+            path = f"{prefix}{getattr(route, 'path', route)}"
+            if not isinstance(route, APIRoute) or rule_of(route) is None:
+                raise SettingsError(f"the route {path} has no access rule", code="no_access_rule")
+            found |= {f"{method} {path}": route for method in route.methods or ()}
+    return found
 
 
 TasksReader = Annotated[Principal, may(Scope.TASKS_READ)]

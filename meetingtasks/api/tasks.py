@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from meetingtasks.access import Principal
-from meetingtasks.api.body import object_from
+from meetingtasks.api.body import model_from, object_from
 from meetingtasks.api.fleet import Fleet, FleetOf
 from meetingtasks.api.guard import TasksCanceller, TasksReader, TasksSubmitter
 from meetingtasks.api.problems import documented
 from meetingtasks.api.views import ProgressView, TaskView
-from meetingtasks.errors import BusinessError, Forbidden, InvalidPayload, TaskConflict, TaskNotFound
+from meetingtasks.errors import BusinessError, Forbidden, InvalidPayload, MeetingTasksError, TaskConflict, TaskNotFound
 from meetingtasks.records import TaskRecord
 from meetingtasks.requests import TaskRequest, TaskResponse
 from meetingtasks.routing import from_http_number
@@ -33,6 +33,33 @@ class Accepted(BaseModel):
     task_id: str
     status: TaskState
     duplicate: bool = False
+
+
+class BatchRequest(BaseModel):
+    """Tasks to be submitted together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tasks: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=500, description="1-500 TaskRequests")]
+
+
+class BatchItem(BaseModel):
+    """What became of one of them: an accepted task, or an error."""
+
+    task_id: str | None = None
+    status: TaskState | None = None
+    duplicate: bool = False
+    error: dict[str, Any] | None = None
+
+
+class BatchAnswer(BaseModel):
+    """What became of each, in their order."""
+
+    accepted: int
+    items: list[BatchItem]
+
+
+BatchBody = Annotated[BatchRequest, Depends(model_from(BatchRequest))]
 
 
 class ResultView(BaseModel):
@@ -61,6 +88,18 @@ def submit(
     if answer.duplicate:
         response.status_code = 200
     return accepted(answer)
+
+
+@router.post("/batch", response_model=BatchAnswer, responses=documented(400, 401, 403, 413, 415, 422, 503))
+def submit_batch(body: BatchBody, fleet: FleetOf, who: TasksSubmitter) -> BatchAnswer:
+    """Submit 1-500 tasks; a bad one gets an error and does not hold up the others."""
+    requests = [_of_batch(one, who) for one in body.tasks]
+    good = [one for one in requests if not isinstance(one, MeetingTasksError)]
+    sent = iter(fleet.dispatcher.dispatch_batch(good) if good else [])
+    items = [
+        BatchItem(error=one.body()) if isinstance(one, MeetingTasksError) else _item(next(sent)) for one in requests
+    ]
+    return BatchAnswer(accepted=sum(item.error is None for item in items), items=items)
 
 
 @router.get("/{task_id}", response_model=TaskView, responses=documented(401, 403, 404, 503))
@@ -120,6 +159,19 @@ def request_of(body: Mapping[str, Any], who: Principal, idempotency_key: str | N
 def accepted(answer: TaskResponse) -> Accepted:
     """Show an accepted task."""
     return Accepted(task_id=answer.task_id, status=answer.status, duplicate=answer.duplicate)
+
+
+def _of_batch(body: Mapping[str, Any], who: Principal) -> dict[str, Any] | MeetingTasksError:
+    try:
+        return request_of(body, who)
+    except MeetingTasksError as error:
+        return error
+
+
+def _item(answer: TaskResponse) -> BatchItem:
+    if answer.error is not None:
+        return BatchItem(error=answer.error)
+    return BatchItem(task_id=answer.task_id, status=answer.status, duplicate=answer.duplicate)
 
 
 def _level(priority: object) -> object:

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from meetingtasks.access import ApiKeys, Scope
 from meetingtasks.api import create_api
-from meetingtasks.api.guard import check_rules
+from meetingtasks.api.guard import checked
 from meetingtasks.errors import BusinessError, SettingsError, Unauthorized
 from meetingtasks.settings import load
 from tests.integration.api.conftest import bearer
@@ -100,5 +100,5 @@ def test_a_token_cannot_choose_its_algorithm(broker_url: str) -> None:
 def test_a_route_without_an_access_rule_does_not_start() -> None:
     router = APIRouter()
     router.add_api_route("/hole", lambda: {"open": True})
-    with pytest.raises(SettingsError, match="/hole has no access rule"):
-        check_rules(router.routes)
+    with pytest.raises(SettingsError, match="/api/hole has no access rule"):
+        checked([("/api", router)])
