@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     outbox_max_tasks: int = Field(100_000, ge=1, description="Most tasks kept there; more are refused")
     outbox_max_bytes: int = Field(268_435_456, ge=1024, description="Most bytes of messages kept there")
     outbox_max_age_s: float = Field(
-        43_200, gt=0, description="Seconds after which a kept task ends as expired instead of running; at most record_ttl_s"
+        43_200, gt=0, description="Seconds after which a kept task expires instead of running; at most record_ttl_s"
     )
     storage_root: Path = Field(Path("var/storage"), description="Directory of recordings and results")
     scratch_root: Path | None = Field(None, description="Directory for temporary files; empty: under storage_root")
