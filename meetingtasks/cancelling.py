@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from meetingtasks.broker import scripts
@@ -23,6 +23,7 @@ from meetingtasks.store.runs import RunStore
 from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import Cancelling, End, TaskStore, batched
 from meetingtasks.submission import message_id_of
+from meetingtasks.task_types import CATALOGUE
 
 #: how often a cascade looks again for tasks that came while it was at work, before it leaves them to the next one
 PASSES: Final = 5
@@ -38,6 +39,10 @@ class CancelReport:
     cancelled: int = 0
     told: int = 0
     already_final: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return it as JSON-ready values."""
+        return asdict(self)
 
     def __add__(self, other: CancelReport) -> CancelReport:
         """Add up the reports of two parts."""
@@ -110,6 +115,9 @@ class Canceller:
 
         ``on_progress`` gets the report so far after every 500 tasks that were looked at.
         """
+        known = CATALOGUE.find(which.type) if which.type is not None else None
+        if known is not None:
+            which = replace(which, type=known.name)  # it may have been named by an alias
         index = keys.LIVE if which.meeting_id is None else keys.meeting(which.meeting_id)
         report, seen = CancelReport(), set[str]()
         for _ in range(1 if dry_run else PASSES):

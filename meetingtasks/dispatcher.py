@@ -170,7 +170,7 @@ class TaskDispatcher:
     def _prepare(self, request: Requested) -> Submission:
         checked = request if isinstance(request, TaskRequest) else build_request(request)
         routes = self._routes_for(checked.type)
-        return prepare(checked, CATALOGUE, routes, broker_url=self._settings.broker_url)
+        return prepare(checked, CATALOGUE, routes, broker_url=self._settings.broker_url, settings=self._settings)
 
     def _routes_for(self, task_type: str) -> Mapping[str, ServiceRoute]:
         fresh = task_type not in CATALOGUE

@@ -8,16 +8,31 @@ repeat submits the task under the claimed id. The record is kept as long as the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from meetingtasks.errors import TaskConflict
+from meetingtasks.requests import TaskRequest
 from meetingtasks.store.tasks import TaskStore
-from meetingtasks.submission import Submission
+
+if TYPE_CHECKING:
+    from meetingtasks.submission import Submission
 
 #: how long a key is remembered, from its first use
 KEPT_S: Final = 86_400
+#: what may differ between two requests that are the same
+_NOT_COMPARED: Final = frozenset({"task_id", "trace_id", "idempotency_key"})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An idempotency key: its name among all owners' keys, and the digest of the request that it stands for."""
+
+    name: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,19 @@ class Duplicate:
     """A submission that was made before, as this task."""
 
     task_id: str
+
+
+def claim_of(request: TaskRequest, task_type: str, payload: Mapping[str, Any]) -> Claim | None:
+    """Return what a request's key claims, by the type's own name and the checked payload; None without a key."""
+    if request.idempotency_key is None:
+        return None
+    owner = [None if key is None else str(key) for key in (request.project_id, request.user_id)]
+    asked = request.model_dump(mode="json", exclude=set(_NOT_COMPARED)) | {"type": task_type, "payload": payload}
+    return Claim(_digest([*owner, request.idempotency_key]), _digest(asked))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:40]
 
 
 def settle(store: TaskStore, submissions: Sequence[Submission]) -> list[Submission | Duplicate | TaskConflict]:

@@ -110,6 +110,8 @@ class TaskRecord:
     pipeline_id: str | None = None
     parent_task_id: str | None = None
     trace_id: str | None = None
+    callback_url: str | None = None
+    callback_secret: str | None = None
     progress: Progress = field(default_factory=Progress)
     result: Any = None
     error: TaskError | None = None
@@ -140,7 +142,18 @@ class TaskRecord:
         return asdict(self)
 
 
-_PLAIN = ("id", "type", "name", "service", "queue", "worker", "cancel_reason", "cancel_actor")
+_PLAIN = (
+    "id",
+    "type",
+    "name",
+    "service",
+    "queue",
+    "worker",
+    "cancel_reason",
+    "cancel_actor",
+    "callback_url",
+    "callback_secret",
+)
 _NUMBERS = (
     *("created_ms", "eta_ms", "due_ms", "first_started_ms", "started_ms", "ended_ms", "expires_ms"),
     "deadline_ms",

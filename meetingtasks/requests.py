@@ -116,6 +116,9 @@ class TaskRequest(BaseModel):
         description="1-255 printable ASCII characters; within 24 h the same key of the same owner is the same task",
     )
 
+    callback_url: str | None = Field(None, description="Address that is told of the task's end, by a signed POST")
+    callback_secret: Identifier | None = Field(None, description="Name of the secret that signs it; none: default")
+
     @field_validator("task_id")
     @classmethod
     def _uuid(cls, task_id: str | None) -> str | None:

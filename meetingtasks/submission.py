@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,13 +10,16 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 
+from meetingtasks import urls
 from meetingtasks.catalogue import Catalogue, TaskType
 from meetingtasks.clock import SYSTEM, Clock, to_datetime
 from meetingtasks.errors import BusinessError, InvalidPayload
+from meetingtasks.idempotency import Claim, claim_of
 from meetingtasks.payloads.border import validate
 from meetingtasks.payloads.custom import CustomPayload
 from meetingtasks.requests import TaskRequest
 from meetingtasks.routing import ServiceRoute, broker_number, check_queue, from_broker_number
+from meetingtasks.settings import Settings, current
 from meetingtasks.states import Priority, TaskState
 from meetingtasks.task_types import ALIAS_DEFAULTS, QUEUES
 
@@ -37,16 +38,6 @@ MAX_MEDIA_S = 8 * 3600
 #: a planned time that passed this little ago means now: clocks differ, and requests travel
 PAST_S = 60
 LONGEST_PLAN_DAYS = 366
-#: what may differ between two requests that are the same
-_NOT_COMPARED = frozenset({"task_id", "trace_id", "idempotency_key"})
-
-
-@dataclass(frozen=True)
-class Claim:
-    """An idempotency key: its name among all owners' keys, and the digest of the request that it stands for."""
-
-    name: str
-    digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +106,7 @@ def prepare(
     *,
     broker_url: str,
     clock: Clock = SYSTEM,
+    settings: Settings | None = None,
 ) -> Submission:
     """Check a request against the catalogue and the custom routes; nothing is stored or sent.
 
@@ -135,6 +127,7 @@ def prepare(
         about |= {"name": route.celery_name(about["type"]), "service": route.service_name}
     queue = _queue(request, task_type, route)
     priority = request.priority or (task_type.priority if task_type else Priority.NORMAL)
+    _check_callback(request, settings)
     times = _times(request, task_type, now=to_datetime(clock.now_ms()))
     return _submission(
         request,
@@ -144,6 +137,20 @@ def prepare(
         times=times,
         number=broker_number(priority, broker_url),
     )
+
+
+def _check_callback(request: TaskRequest, settings: Settings | None) -> None:
+    """Refuse an address that will not be called, or that nothing could be signed for."""
+    if request.callback_url is None:
+        return
+    settings = settings or current()
+    try:
+        urls.check(request.callback_url, urls.UrlPolicy.of(settings))
+    except urls.AddressRefused as refused:
+        raise _refused("/callback_url", refused.message) from refused
+    name = request.callback_secret or "default"
+    if name not in settings.webhook_secrets:
+        raise _refused("/callback_secret", f"there is no secret {name!r} in MT_WEBHOOK_SECRETS")
 
 
 def _queue(request: TaskRequest, task_type: TaskType | None, route: ServiceRoute | None) -> str:
@@ -193,7 +200,7 @@ def _submission(
     number: int,
 ) -> Submission:
     task_id = request.task_id or str(uuid4())
-    claim = _claim(request, about["type"], kwargs)
+    claim = claim_of(request, about["type"], kwargs)
     values: dict[str, Any] = {
         **about,
         "state": (TaskState.SCHEDULED if "eta" in times else TaskState.PENDING).value,
@@ -211,6 +218,8 @@ def _submission(
         "heartbeat_s": request.heartbeat_s,
         "retry_policy": request.retry_policy,
         "claim": claim.name if claim else None,
+        "callback_url": request.callback_url,
+        "callback_secret": request.callback_secret,
     }
     soft_s, hard_s = limits(task_type, request.timeout_s)
     options: dict[str, Any] = {
@@ -235,18 +244,6 @@ def _submission(
         options=options,
         claim=claim,
     )
-
-
-def _claim(request: TaskRequest, task_type: str, kwargs: dict[str, Any]) -> Claim | None:
-    if request.idempotency_key is None:
-        return None
-    owner = [None if key is None else str(key) for key in (request.project_id, request.user_id)]
-    asked = request.model_dump(mode="json", exclude=set(_NOT_COMPARED)) | {"type": task_type, "payload": kwargs}
-    return Claim(_digest([*owner, request.idempotency_key]), _digest(asked))
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:40]
 
 
 def limits(task_type: TaskType | None, timeout_s: float | None) -> tuple[float, float]:

@@ -6,10 +6,11 @@ from typing import Any, NoReturn
 
 from celery.exceptions import Ignore
 
+from meetingtasks.callbacks import SubmitCallbacks
 from meetingtasks.context import TaskContext
 from meetingtasks.events.facts.media import RecordingProcessed
 from meetingtasks.events.facts.meeting import MeetingUserLeft
-from meetingtasks.payloads.meeting import ProcessRecordingPayload
+from meetingtasks.payloads.meeting import ProcessRecordingPayload, WebhookDeliveryPayload, WebhookDeliveryResult
 from workers.base import declare_rest, make_service
 from workers.pipeline import text_stages
 from workers.pipeline.flow import close_stage, do_stage
@@ -20,6 +21,7 @@ from workers.reactions import react
 from workers.reactions.recordings import make_minutes
 from workers.reactions.sessions import release_session
 from workers.upkeep import run_while_working
+from workers.webhooks import deliver
 
 service = make_service("meeting")
 app = service.app
@@ -47,6 +49,13 @@ def run_notify(payload: StagePayload, ctx: TaskContext) -> dict[str, Any]:
     return do_stage(app, payload.run_id, "notify", ctx, text_stages.notify)
 
 
+@service.task(WebhookDeliveryPayload)
+def webhook_delivery(payload: WebhookDeliveryPayload, ctx: TaskContext) -> WebhookDeliveryResult:
+    """Tell another system of an event, signed."""
+    return deliver(payload, ctx)
+
+
 declare_rest(service)
 react(service, {RecordingProcessed: [make_minutes(app)], MeetingUserLeft: [release_session]})
 run_while_working(app, ReconcileRuns(app), every_s=30.0)
+run_while_working(app, SubmitCallbacks(app), every_s=0.5)

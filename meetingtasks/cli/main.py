@@ -37,13 +37,14 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "status": Place("meetingtasks.cli.status", "Show the fleet's tasks and runs, or one of them."),
     "watch": Place("meetingtasks.cli.watch", "Follow a task or run until it ends."),
     "result": Place("meetingtasks.cli.result", "Print the result of a task."),
-    "cancel": Place("meetingtasks.cli.cancel", "Cancel a task."),
+    "cancel": Place("meetingtasks.cli.cancel", "Cancel a task, a whole meeting, or what a filter finds."),
     "rerun": Place("meetingtasks.cli.rerun", "Run a recording's pipeline again from one of its stages."),
     "queues": Place("meetingtasks.cli.queues", "Look into the queues: counts, what comes next, why a task waits."),
     "dlq": Place("meetingtasks.cli.dlq", "Look at dead letters; edit, requeue, redrive or purge them."),
     "quarantine": Place("meetingtasks.cli.quarantine", "Look at malformed messages; put them back or drop them."),
     "outbox": Place("meetingtasks.cli.outbox", "Look at tasks kept here while the broker is away; send them on."),
     "events": Place("meetingtasks.cli.events", "Hear the fleet's events, read those that were kept, publish one."),
+    "webhooks": Place("meetingtasks.cli.webhooks", "Look at deliveries to other systems; repeat them."),
     "routes": Place("meetingtasks.cli.routes", "List task types and their queues; add and remove routes."),
 }
 #: brought by the services' package, also where it runs from a checkout that was never installed

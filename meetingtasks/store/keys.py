@@ -20,6 +20,8 @@ DEAD_AUDIT: Final = DEAD + ":audit"
 REDRIVES: Final = PREFIX + "redrives"
 #: zset: ids of ended tasks whose callback address is to be told, by end in ms; until its delivery is submitted
 CALLBACKS: Final = PREFIX + "callbacks"
+#: zset: ids of deliveries to other systems, by the time they were noted in ms; for 7 days, the newest 10 000
+WEBHOOKS: Final = PREFIX + "webhooks"
 #: hash: "<event>" and "<queue>:<event>" -> how often it happened; for ever
 COUNTS: Final = PREFIX + "counts"
 #: stream: one entry per change of a task's state {task, event, type, queue, …}; capped in length
@@ -89,6 +91,11 @@ def event_stream(channel: str) -> str:
 def event_mark(mark: str) -> str:
     """String: the id of the event published under a mark; for 60 s, a mark of the caller's own for 24 h."""  # noqa: D401 - a kind
     return f"{PREFIX}event:{mark}"
+
+
+def webhook(delivery_id: str) -> str:
+    """Hash: what is delivered where, "attempt:<n>" -> how it went as JSON; 7 days from the last attempt."""
+    return f"{PREFIX}webhook:{delivery_id}"
 
 
 def run(run_id: str) -> str:

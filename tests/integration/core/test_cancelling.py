@@ -111,13 +111,14 @@ def test_a_run_of_the_meeting_ends_at_once_with_its_task(dispatcher: TaskDispatc
     ("which", "fit"),
     [
         (CancelFilter(type="custom_task_type_2"), {1}),
+        (CancelFilter(type="custom-service.custom_task_type_2"), {1}),
         (CancelFilter(user_id=7), {2, 3}),
         (CancelFilter(user_id="7", meeting_id=1), {3}),
         (CancelFilter(state=TaskState.SCHEDULED), {4}),
         (CancelFilter(queue="default"), {5}),
         (CancelFilter(meeting_id=2), set()),
     ],
-    ids=["type", "user", "user of a meeting", "state", "queue", "nothing"],
+    ids=["type", "alias", "user", "user of a meeting", "state", "queue", "nothing"],
 )
 def test_a_filter_finds_what_fits(dispatcher: TaskDispatcher, which: CancelFilter, fit: set[int]) -> None:
     about: list[dict[str, Any]] = [
