@@ -13,6 +13,9 @@ from meetingtasks.dead_letters.mail import DeadLetterMail
 from meetingtasks.dead_letters.redrive import Redrives
 from meetingtasks.dead_letters.where import EVERY, Where
 from meetingtasks.errors import InvalidPayload, MeetingTasksError, TaskConflict
+from meetingtasks.events.facts.system import DeadLetterReport
+from meetingtasks.events.log import EventLog, Outgoing
+from meetingtasks.events.types import new_event
 from meetingtasks.payloads.border import validate
 from meetingtasks.payloads.custom import CustomPayload
 from meetingtasks.records import TaskRecord
@@ -116,17 +119,16 @@ class DeadLetters:
         """Return the newest acts on dead letters, the newest first; each has action, task, actor, at_ms and more."""
         return self._store.audit(limit)
 
-    def report(self) -> dict[str, Any]:
-        """Return and announce (event ``dlq.report``) how many there are, how many are new, and of which kinds."""
-        groups = self.groups("type"), self.groups("error_class")
-        report = {
-            "count": self.count(),
-            "last_hour": self._store.lately(REPORT_WINDOW_S),
-            "by_type": {group.by: group.count for group in groups[0]},
-            "by_error_class": {group.by: group.count for group in groups[1]},
-        }
-        told = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in report.items()}
-        self._store.announce("dlq.report", told)
+    def report(self) -> DeadLetterReport:
+        """Return and announce how many there are, how many are new, and of which kinds; to be called regularly."""
+        report = DeadLetterReport(
+            total=self.count(),
+            last_hour=self._store.lately(REPORT_WINDOW_S),
+            by_type={group.by: group.count for group in self.groups("type")},
+            by_error={group.by: group.count for group in self.groups("error_class")},
+        )
+        event = new_event(report.type, report.payload(), "dead_letters")
+        EventLog(self._store.client).publish([Outgoing.of(report.channel, event)])
         return report
 
     # -- deciding ---------------------------------------------------------------------------------------------------

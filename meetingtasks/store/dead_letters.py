@@ -167,11 +167,6 @@ class DeadLetterStore:
             went = pipe.execute()[1:]
         return [task_id for task_id, gone in zip(ids, went, strict=True) if gone]
 
-    def announce(self, event: str, about: Mapping[str, Any]) -> None:
-        """Tell readers of the stream of something that is no change of one task."""
-        entry = {"task": "", "event": event, **{name: str(value) for name, value in about.items()}}
-        self.client.xadd(keys.STREAM, entry, maxlen=self.stream_length, approximate=True)
-
 
 def _place(found: Sequence[tuple[str, float]]) -> Position:
     ((task_id, died_ms),) = found

@@ -109,6 +109,7 @@ def test_every_function_that_names_a_key_says_its_kind_content_and_lifetime() ->
 def test_a_name_that_a_script_spells_out_is_the_one_in_the_map_of_keys(path: Path) -> None:
     # these names follow from what a task's record holds; all else comes in KEYS
     known = {store_keys.watch(""), store_keys.meeting(""), store_keys.claim(""), store_keys.CALLBACKS}
+    known.add(store_keys.event_stream("system_events"))  # where operators are told of dead letters
     assert set(re.findall(r"'(m[tq]:[^']*)'", body_of(path))) <= known
 
 

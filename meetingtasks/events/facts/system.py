@@ -68,7 +68,7 @@ class QueueAlarmCleared(QueueFact):
 
 
 class DeadLetterAdded(SystemFact):
-    """A task became a dead letter."""
+    """A task became a dead letter: the first of its fingerprint, or one of many within a minute."""
 
     type: ClassVar[str] = "dlq.added"
 
@@ -76,6 +76,9 @@ class DeadLetterAdded(SystemFact):
     task_type: str | None = Field(None, description="Its type")
     queue: str | None = Field(None, description="Its queue")
     error_code: str | None = Field(None, description="Why")
+    reason: str | None = Field(None, description="new: the first of its fingerprint; rate: many within a minute")
+    fingerprint: str | None = Field(None, description="What the letters of one kind have in common")
+    count: int = Field(1, ge=1, description="How many there were within the minute")
 
 
 class DeadLetterReport(SystemFact):
@@ -84,6 +87,7 @@ class DeadLetterReport(SystemFact):
     type: ClassVar[str] = "dlq.report"
 
     total: int = Field(ge=0, description="How many there are")
+    last_hour: int = Field(0, ge=0, description="How many of them died within the last hour")
     by_type: dict[str, int] = Field(default_factory=dict, description="Task type to number")
     by_error: dict[str, int] = Field(default_factory=dict, description="Class of error to number")
 

@@ -118,7 +118,7 @@ end
 -- An ended task becomes a dead letter: its place among all and among those of its fingerprint. Operators are told of the
 -- first of a fingerprint, and at most once a minute when there are many.
 local DEAD_PER_MINUTE = 100
-local function bury(t, id, cap, now)
+local function bury(t, id, now)
   local about = redis.call('HMGET', t.task, 'fingerprint', 'type', 'queue', 'error_code')
   local fingerprint = about[1] or 'unknown'
   local group = t.dead .. ':group:' .. fingerprint
@@ -128,9 +128,11 @@ local function bury(t, id, cap, now)
   redis.call('ZADD', t.dead .. ':fingerprints', now, fingerprint)
   count(t.counts, about[3] or '', 'dead')
   local function announce(why, number)
-    redis.call('XADD', t.stream, 'MAXLEN', '~', cap, '*', 'task', id, 'event', 'dlq.added', 'at_ms', int(now),
-      'type', about[2] or '', 'queue', about[3] or '', 'reason', why, 'fingerprint', fingerprint,
-      'error_code', about[4] or '', 'count', number)
+    local envelope = {type = 'dlq.added', source = 'store', v = 1, task_id = id, payload = {task_id = id,
+      task_type = about[2] or '', queue = about[3] or '', error_code = about[4] or '', reason = why,
+      fingerprint = fingerprint, count = number}}
+    -- as many and as long as keys.KEPT_EVENTS says
+    publish_event('mt:events:system_events', 'system_events', 'dlq.added', id, cjson.encode(envelope), 10000, 86400000)
   end
   if is_first then announce('new', 1) end
   local lately = redis.call('ZCOUNT', t.dead, int(now - 60000), '+inf')
@@ -162,7 +164,7 @@ local function conclude(t, final, now, how)
   if meeting then redis.call('ZREM', meeting, how.id) end
   count(t.counts, about[1] or '', final)
   if how.dead then
-    bury(t, how.id, how.cap, now)
+    bury(t, how.id, now)
   else
     -- as long as its idempotency key is remembered, a repeated submission is answered from the record
     local claimed_s = about[4] and redis.call('TTL', claim_key(about[4])) + 1 or 0

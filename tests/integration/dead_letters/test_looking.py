@@ -4,6 +4,8 @@ import pytest
 
 from meetingtasks.dead_letters import Where
 from meetingtasks.errors import InvalidPayload, TaskConflict, TaskNotFound
+from meetingtasks.events.facts.system import DeadLetterAdded
+from meetingtasks.events.log import EventLog
 from meetingtasks.store import keys
 from tests.support.dead_letters import VALUES, Graveyard
 
@@ -96,34 +98,33 @@ def test_d1_42_letters_are_grouped_by_fingerprint_type_and_class_of_error(mixed:
 
 def test_d1_42_a_report_is_announced(mixed: Graveyard) -> None:
     report = mixed.letters.report()
-    assert report["count"] == report["last_hour"] == 4
-    assert report["by_error_class"] == {"network": 3, "resource": 1}
-    _, told = mixed.store.client.xrevrange(keys.STREAM, count=1)[0]
-    assert (told["event"], told["count"]) == ("dlq.report", "4")
+    assert report.total == report.last_hour == 4
+    assert report.by_error == {"network": 3, "resource": 1}
+    *_, told = EventLog(mixed.store.client).since("system_events")
+    assert (told.type, told.payload) == ("dlq.report", report.payload())
+
+
+def told(yard: Graveyard) -> list[DeadLetterAdded]:
+    events = EventLog(yard.store.client).since("system_events")
+    return [DeadLetterAdded.model_validate(event.payload) for event in events if event.type == "dlq.added"]
 
 
 def test_the_first_of_a_fingerprint_is_told_and_the_others_are_not(yard: Graveyard) -> None:
-    def told() -> list[dict[str, str]]:
-        entries = [entry for _, entry in yard.store.client.xrange(keys.STREAM)]
-        return [entry for entry in entries if entry["event"] == "dlq.added"]
-
     yard.bury("a")
     yard.bury("b")
     yard.bury("c", code="disk_full")
-    assert [(event["task"], event["reason"], event["error_code"]) for event in told()] == [
+    assert [(added.task_id, added.reason, added.error_code) for added in told(yard)] == [
         ("a", "new", "dns"),
         ("c", "new", "disk_full"),
     ]
     yard.letters.purge(["a", "b"], actor="me")
     yard.bury("d")
-    assert told()[-1]["task"] == "d"
+    assert told(yard)[-1].task_id == "d"
 
 
 def test_many_deaths_within_a_minute_are_told_once(yard: Graveyard) -> None:
     yard.bury_many(130)
-    entries = [entry for _, entry in yard.store.client.xrange(keys.STREAM)]
-    rates = [entry for entry in entries if entry.get("reason") == "rate"]
-    assert [(entry["event"], entry["count"]) for entry in rates] == [("dlq.added", "100")]
+    assert [(added.reason, added.count) for added in told(yard)] == [("new", 1), ("rate", 100)]
 
 
 def test_one_letter_is_shown_and_what_is_none_is_an_error(yard: Graveyard) -> None:
