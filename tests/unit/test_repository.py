@@ -14,6 +14,7 @@ LONGER_FOR_A_REASON = {
     "meetingtasks/payloads/ai.py": "the payload and result models of one service stand together",
     "meetingtasks/payloads/media.py": "the payload and result models of one service stand together",
     "meetingtasks/broker/consuming.py": "one fetch at a time, and all that may end it",
+    "meetingtasks/task.py": "one task class: how it is sent, run, and what follows its failures",
     "meetingtasks/dispatcher.py": "the one door: each of its methods is thin",
     "meetingtasks/broker/lease.py": "the keeper and its thread share one lock, and are read together",
     "meetingtasks/broker/scripts.py": "one typed function for each script",

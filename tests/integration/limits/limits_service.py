@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import logging
 import os
 import signal
 import subprocess
@@ -20,15 +21,17 @@ from meetingtasks.task import Service
 
 service = Service("custom-service", queue="custom_tasks")
 app = service.app
+# short, so that a lease which is not prolonged with its task's limit is lost within a test
+app.conf.broker_transport_options["lease_grace_s"] = float(os.environ.get("TEST_LEASE_GRACE_S", "30"))
 
 #: a family that nobody asks to end: a child, one in a session of its own, and one whose parent has left it
 FAMILY = """
-import os, subprocess, sys, time
+import signal, subprocess, sys
 subprocess.Popen(["sleep", "1000"])
 subprocess.Popen(["sleep", "1000"], start_new_session=True)
 left = "import subprocess; subprocess.Popen(['sleep', '1000'], start_new_session=True)"
 subprocess.Popen([sys.executable, "-c", left])
-time.sleep(1000)
+signal.pause()
 """
 
 
@@ -39,10 +42,28 @@ def custom_task_type_1(payload: CustomPayload, ctx: TaskContext) -> Any:
     if "trace" in wanted:
         with Path(wanted["trace"]).open("a") as file:
             file.write(f"{time.monotonic()} {os.getpid()}\n")
+    if "says" in wanted:
+        logging.getLogger("engine").info(wanted["says"])
     if "extend_s" in wanted:
         ctx.extend(wanted["extend_s"])
     if "family" in wanted:
         subprocess.Popen([sys.executable, "-c", FAMILY])
+    _harm(wanted)
+    for number in range(wanted.get("reports", 0)):
+        ctx.progress(number, "still here")
+        threading.Event().wait(wanted["every_s"])
+    if "nap_s" in wanted:
+        _nap(wanted["nap_s"], stubborn=wanted.get("stubborn", False))
+    return {"pid": os.getpid(), "attempt": ctx.attempt}
+
+
+@service.task(CustomPayload)
+def custom_task_type_2(payload: CustomPayload, ctx: TaskContext) -> Any:
+    """Return the payload."""
+    return payload.root
+
+
+def _harm(wanted: dict[str, Any]) -> None:
     if "raises" in wanted:
         raise _error(wanted)
     if "kill" in wanted:
@@ -51,18 +72,6 @@ def custom_task_type_1(payload: CustomPayload, ctx: TaskContext) -> Any:
         ctypes.string_at(0)
     if "allocate_mib" in wanted:
         bytearray(wanted["allocate_mib"] * 2**20)
-    for number in range(wanted.get("reports", 0)):
-        ctx.progress(number, "still here")
-        threading.Event().wait(wanted["every_s"])
-    if "nap_s" in wanted:
-        _nap(wanted["nap_s"], Path(wanted.get("until", "/nonexistent")), stubborn=wanted.get("stubborn", False))
-    return {"pid": os.getpid(), "attempt": ctx.attempt}
-
-
-@service.task(CustomPayload)
-def custom_task_type_2(payload: CustomPayload, ctx: TaskContext) -> Any:
-    """Return the payload."""
-    return payload.root
 
 
 def _error(wanted: dict[str, Any]) -> Exception:
@@ -80,12 +89,12 @@ def _error(wanted: dict[str, Any]) -> Exception:
     return errors[wanted["raises"]]
 
 
-def _nap(seconds: float, until: Path, *, stubborn: bool) -> None:
+def _nap(seconds: float, *, stubborn: bool) -> None:
     """Sleep like work that never asks whether to stop; a stubborn one does not heed the exception either."""
     end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s and not until.exists():
+    while time.monotonic() < end_s:
         try:
-            time.sleep(0.05)
+            time.sleep(0.05)  # the work itself
         except SoftTimeLimitExceeded:
             if not stubborn:
                 raise
