@@ -22,7 +22,6 @@ from meetingtasks.task_types import CATALOGUE, QUEUES
 
 #: what a worker does beyond stock Celery; named, because only a worker imports it
 STOPPING: Final = "meetingtasks.worker.step:StoppingStep"
-POOL_WATCH: Final = "meetingtasks.worker.pool_watch:PoolWatchStep"
 UNHEEDED: Final = "meetingtasks.worker.unheeded:UnheededCancellations"
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def create_app(service: str, settings: Settings | None = None, *, queue: str | N
     if settings.broker_url.startswith(_REDIS_SCHEMES):
         # a type that this worker does not know waits for one that does: a deploy may be half-way
         app.conf.broker_transport_options["known_type"] = KnownTypes(app)
-        app.steps["worker"].update((STOPPING, POOL_WATCH, UNHEEDED))
+        app.steps["worker"].update((STOPPING, UNHEEDED))
     return app
 
 

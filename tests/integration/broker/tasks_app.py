@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 
-from meetingtasks.app import POOL_WATCH, STOPPING
+from meetingtasks.app import STOPPING
 from meetingtasks.broker import install
 
 install()
@@ -24,7 +24,17 @@ app.conf.update(
         name.removeprefix("OPTION_"): float(value) for name, value in os.environ.items() if name.startswith("OPTION_")
     },
 )
-app.steps["worker"].update((STOPPING, POOL_WATCH))
+class NoticeDeadProcesses(bootsteps.StartStopStep):
+    """Looks after the pool's processes more often than the 5 s of stock Celery."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:
+        if worker.pool._pool is not None:  # prefork
+            hub.call_repeatedly(0.2, worker.pool._pool.maintain_pool)
+
+
+app.steps["worker"].update((STOPPING, NoticeDeadProcesses))
 DIARY = Path(os.environ.get("DIARY", os.devnull))
 
 
