@@ -22,7 +22,7 @@ def test_f6_a_segfault_starts_three_times_is_noticed_each_time_and_harms_no_neig
     assert record.error.code == "worker_lost"
     assert len(trace.read_text().splitlines()) == 3
     # Celery alone notices most deaths with its next round, five seconds later
-    assert sum(attempt.run_ms or 0 for attempt in record.attempts) < 8000
+    assert max(attempt.run_ms or 0 for attempt in record.attempts) < 4000
     assert [prefork.ended(one).state for one in neighbours] == [TaskState.COMPLETED] * 20
     assert [prefork.ended(one).attempt for one in neighbours] == [1] * 20
 
