@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from meetingtasks.app import declare_queue
 from meetingtasks.clock import SYSTEM
+from meetingtasks.dead_letters import Where
 from meetingtasks.deliveries import Attempt, Deliveries, Delivery, LeaseRenewal, Outcome, translated
 from meetingtasks.deliveries.border import BROKER_ERRORS
 from meetingtasks.deliveries.publishing import celery_name, prepare_for, publish_all
@@ -31,7 +32,6 @@ from meetingtasks.payloads.border import validate
 from meetingtasks.routing import from_broker_number
 from meetingtasks.settings import current
 from meetingtasks.states import Priority
-from meetingtasks.store import keys
 from meetingtasks.submission import Submission
 from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
@@ -39,7 +39,7 @@ from meetingtasks.task_types import CATALOGUE
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = 0.5  # pause of an idle slot after the broker did not answer
-MOST_DEAD: Final = 100_000  # dead letters that are looked through to count a queue's own
+ACTOR: Final = "message queue"  # in the audit of dead letters
 
 
 Handler = Callable[[ReceivedMessage], Any]
@@ -261,10 +261,22 @@ class RedisMessageQueue:
     def get_dead_letter_count(self) -> int:
         """Return how many dead letters of this queue are kept."""
         with translated():
-            pipe = self._store.client.pipeline(transaction=False)
-            for task_id in self._store.dead_ids(MOST_DEAD):
-                pipe.hget(keys.task(task_id), "queue")
-            return sum(queue == self.config.queue_name for queue in pipe.execute())
+            return self.dispatcher.dead_letters.count(self._mine)
+
+    def requeue_dead_letters(self, limit: int) -> int:
+        """Run up to ``limit`` dead letters of this queue again, the oldest first; returns how many went."""
+        with translated():
+            outcome = self.dispatcher.dead_letters.requeue_matching(self._mine, actor=ACTOR, limit=limit)
+        return len(outcome.task_ids)
+
+    def purge_dead_letters(self) -> int:
+        """Give up the dead letters of this queue; returns how many there were."""
+        with translated():
+            return self.dispatcher.dead_letters.purge_matching(self._mine, actor=ACTOR)
+
+    @property
+    def _mine(self) -> Where:
+        return Where(queue=self.config.queue_name)
 
 
 def _message(fields: Mapping[str, Any]) -> Message:

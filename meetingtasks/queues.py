@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +13,7 @@ from meetingtasks.routing import from_broker_number
 from meetingtasks.settings import Settings, current
 from meetingtasks.states import Priority
 from meetingtasks.store.client import connect
+from meetingtasks.store.dead_letters import DeadLetterStore, Stretch
 from meetingtasks.store.routes import RouteStore
 from meetingtasks.store.tasks import TaskStore
 from meetingtasks.submission import message_id_of, task_id_of
@@ -26,6 +28,7 @@ class Queues:
         self._raw = connect(self._settings.broker_url, as_bytes=True)
         text = connect(self._settings.effective_store_url)
         self._tasks = TaskStore(text)
+        self._dead = DeadLetterStore(text)
         self._routes = RouteStore(text)
         self.quarantine = Quarantine(self._raw)
 
@@ -124,11 +127,7 @@ class Queues:
         return from_broker_number(number, self._settings.broker_url)
 
     def _dead_by_queue(self) -> dict[str, int]:
-        counted: dict[str, int] = {}
-        for fields in self._tasks.get_fields(self._tasks.dead_ids(10_000)):
-            queue = fields.get("queue", "")
-            counted[queue] = counted.get(queue, 0) + 1
-        return counted
+        return Counter(facts["queue"] for _, facts in self._dead.walk(Stretch()))
 
 
 def _sentence(state: str, facts: Mapping[str, Any]) -> str:

@@ -149,7 +149,7 @@ def test_of_two_processes_that_drive_the_later_one_does(
     ended = redrives.drive(planned.id, actor="jun")
     first.join(20)
     assert not first.is_alive()
-    assert (ended.state, ended.requeued) == ("done", 300)
+    assert (ended.state, ended.requeued, ended.refused) == ("done", 300, 0)
     assert yard.waiting() == ids
 
 

@@ -228,6 +228,10 @@ def test_d1_25_max_retries_is_the_default_of_messages_and_a_business_error_is_ne
     stats = queue.get_stats()
     assert (stats["total_failed"], stats["total_retried"], stats["dead_letter_count"]) == (3, 1, 3)
     assert queue.get_dead_letter_count() == 3
+    assert queue.requeue_dead_letters(1) == 1
+    eventually(lambda: queue.get_dead_letter_count() == 3, 30)
+    assert queue.purge_dead_letters() == 3
+    assert (queue.get_dead_letter_count(), queue.purge_dead_letters()) == (0, 0)
 
 
 def test_d1_06_a_handler_past_its_timeout_ends_as_timeout_and_its_slot_is_free(
