@@ -54,11 +54,13 @@ def battle(directory: Path, faults: tuple[nemesis.Break, ...], rounds: int) -> N
         assert len(history.submissions) > rounds
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_promised_holds_whatever_breaks(kind: str, tmp_path: Path) -> None:
     battle(tmp_path, KINDS[kind], rounds=1)
 
 
+@pytest.mark.timeout(400)
 def test_f7_rolling_restarts_under_load_lose_nothing_and_run_nothing_twice(tmp_path: Path) -> None:
     battle(tmp_path, (nemesis.f7_replace_a_worker,), rounds=4)
 

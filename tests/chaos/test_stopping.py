@@ -86,15 +86,15 @@ def test_f7_what_runs_is_waited_for_and_what_has_not_begun_goes_back(shift: Shif
     worker = shift.worker(pool, "--prefetch-multiplier", "3")
     shift.submit(3)
     held = 1 if pool == "solo" else 3  # the solo pool has no place where a task could wait
-    eventually(lambda: len(shift.started()) == 1 and shift.places() == (3 - held, held))
+    eventually(lambda: len(shift.started()) == 1 and shift.places() == (3 - held, held), 30)
     worker.send(signal.SIGTERM)
-    eventually(lambda: shift.places() == (2, 1))
+    eventually(lambda: shift.places() == (2, 1), 30)
     told = worker.wait_for_line("stopping: waits")
     running = next(id_ for id_ in shift.ids if shift.dispatcher.get_status(id_) is TaskState.RUNNING)
     assert f"custom_task_type_1[{running}], which has run for" in told
     shift.submit()
     shift.let_go()
-    assert worker.wait() == 0
+    assert worker.wait(60) == 0
     assert shift.places() == (3, 0)
     assert shift.unharmed()
     assert len(shift.started()) == 1
@@ -118,15 +118,15 @@ def test_f8_a_second_signal_ends_running_code_and_gives_its_tasks_back(
     worker = shift.worker(pool, "-c", "2")
     shift.submit(2, child=True)
     at_once = 1 if pool == "solo" else 2
-    eventually(lambda: len(shift.started()) == at_once and shift.places() == (2 - at_once, at_once))
+    eventually(lambda: len(shift.started()) == at_once and shift.places() == (2 - at_once, at_once), 30)
     for number in signals[:-1]:
         worker.send(number)
         worker.wait_for_line("stopping: waits")  # two of a kind that come at the same moment are one
     worker.send(signals[-1])
-    assert worker.wait() == GIVEN_BACK
+    assert worker.wait(60) == GIVEN_BACK
     assert shift.places() == (2, 0)
     assert shift.unharmed()
-    eventually(lambda: not any(is_running(pid) for pid in shift.started() + shift.children()))
+    eventually(lambda: not any(is_running(pid) for pid in shift.started() + shift.children()), 30)
     shift.let_go()
     shift.worker("threads", "-c", "2")
     assert shift.all_completed()
@@ -137,9 +137,9 @@ def test_f8_a_second_signal_ends_running_code_and_gives_its_tasks_back(
 def test_f7_a_task_that_outlasts_the_wait_is_given_back_or_failed(shift: Shift, pool: str, then: str) -> None:
     worker = shift.worker(pool, MT_MAX_SHUTDOWN_WAIT_S="0.3", MT_SHUTDOWN_OVERDUE=then)
     (task_id,) = shift.submit()
-    eventually(lambda: len(shift.started()) == 1)
+    eventually(lambda: len(shift.started()) == 1, 30)
     worker.send(signal.SIGTERM)
-    assert worker.wait() == GIVEN_BACK
+    assert worker.wait(60) == GIVEN_BACK
     record = shift.dispatcher.get(task_id)
     if then == "requeue":
         assert shift.places() == (1, 0)
@@ -154,9 +154,9 @@ def test_f7_a_task_that_outlasts_the_wait_is_given_back_or_failed(shift: Shift, 
 def test_f7_an_idle_worker_stops_by_itself_and_by_remote_control(shift: Shift, pool: str) -> None:
     first, second = shift.worker(pool), shift.worker(pool)
     first.send(signal.SIGINT)
-    assert first.wait() == 0
+    assert first.wait(60) == 0
     with create_app("signaling", load(broker_url=shift.broker_url)) as app:
         # a worker may say that it is ready a moment before it listens to remote control
         eventually(lambda: app.control.ping(timeout=0.5, limit=1), 30)
         app.control.shutdown()
-    assert second.wait() == 0
+    assert second.wait(60) == 0
