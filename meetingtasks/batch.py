@@ -13,10 +13,10 @@ from meetingtasks.app import has_companion
 from meetingtasks.errors import TaskConflict
 from meetingtasks.outbox.away import is_away
 from meetingtasks.requests import TaskResponse
+from meetingtasks.sending import send
 from meetingtasks.states import TaskState
 from meetingtasks.store.tasks import TaskStore
 from meetingtasks.submission import Submission
-from meetingtasks.task import send
 
 LIMIT: Final = 500
 

@@ -32,13 +32,13 @@ from meetingtasks.outbox import of as outbox_of
 from meetingtasks.records import Progress, TaskRecord
 from meetingtasks.requests import TaskRequest, TaskResponse
 from meetingtasks.routing import ServiceRoute, routes_table
+from meetingtasks.sending import send
 from meetingtasks.settings import Settings, current, load
 from meetingtasks.states import TaskState
 from meetingtasks.store.client import connect
 from meetingtasks.store.routes import RouteStore
 from meetingtasks.store.tasks import TaskStore
 from meetingtasks.submission import Submission, build, build_request, prepare
-from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
 from meetingtasks.waiting import EndWatcher
 

@@ -30,10 +30,10 @@ from meetingtasks.errors import InvalidPayload, TaskConflict
 from meetingtasks.messages import Message, ReceivedMessage, RedisQueueConfig
 from meetingtasks.payloads.border import validate
 from meetingtasks.routing import from_broker_number
+from meetingtasks.sending import send
 from meetingtasks.settings import current
 from meetingtasks.states import Priority
 from meetingtasks.submission import Submission
-from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
 
 log = logging.getLogger(__name__)

@@ -33,8 +33,8 @@ from meetingtasks.payloads.border import validate
 from meetingtasks.payloads.custom import CustomPayload
 from meetingtasks.requests import Identifier
 from meetingtasks.routing import from_push_number
+from meetingtasks.sending import send
 from meetingtasks.submission import Submission
-from meetingtasks.task import send
 from meetingtasks.task_types import QUEUES
 
 PRIORITY_KEY: Final = "push_priority"  # in the record's metadata

@@ -16,13 +16,13 @@ from meetingtasks.clock import SYSTEM
 from meetingtasks.errors import BusinessError, InvalidPayload, PayloadTooLarge, TaskConflict
 from meetingtasks.records import TaskRecord
 from meetingtasks.requests import TaskRequest
+from meetingtasks.sending import send
 from meetingtasks.store import keys
 from meetingtasks.store.client import connect
 from meetingtasks.store.scripts import load
 from meetingtasks.store.tasks import TaskStore
 from meetingtasks.store.webhooks import WebhookLog
 from meetingtasks.submission import prepare
-from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
 
 log = logging.getLogger(__name__)

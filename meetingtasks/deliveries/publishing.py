@@ -13,9 +13,9 @@ from pydantic import StringConstraints
 from meetingtasks.app import has_companion
 from meetingtasks.errors import TaskConflict
 from meetingtasks.routing import QUEUE_NAME_PATTERN, ServiceRoute
+from meetingtasks.sending import send
 from meetingtasks.store.tasks import TaskStore
 from meetingtasks.submission import Submission, build_request, prepare
-from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
 
 #: a task type's name, of the catalogue or of the user's own

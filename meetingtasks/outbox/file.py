@@ -21,6 +21,7 @@ from meetingtasks.clock import SYSTEM, Clock
 from meetingtasks.errors import OutboxFull, OutboxUnavailable
 from meetingtasks.outbox.entry import Entry
 from meetingtasks.outbox.limits import Limits
+from meetingtasks.outbox.schema import SCHEMA
 
 #: longer than a batch can take with all its time limits
 LEASE_S: Final = 30.0
@@ -31,22 +32,6 @@ HELD_S: Final = 60.0
 #: what a caller is told to wait when the outbox is full
 RETRY_AFTER_S: Final = 5.0
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS entries (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, task_id TEXT NOT NULL UNIQUE, level INTEGER NOT NULL, origin TEXT NOT NULL,
-  accepted_ms INTEGER NOT NULL, message TEXT NOT NULL, maybe_sent INTEGER NOT NULL, cancelled_by TEXT,
-  cancel_reason TEXT NOT NULL DEFAULT '', problem TEXT NOT NULL DEFAULT '',
-  claimant TEXT NOT NULL DEFAULT '', claimed_until_ms INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX IF NOT EXISTS entries_order ON entries (level, seq);
-CREATE INDEX IF NOT EXISTS entries_claims ON entries (claimant);
-CREATE INDEX IF NOT EXISTS entries_origin ON entries (origin);
-CREATE TABLE IF NOT EXISTS totals (tasks INTEGER NOT NULL, bytes INTEGER NOT NULL);
-INSERT INTO totals SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM totals);
-CREATE TRIGGER IF NOT EXISTS entries_in AFTER INSERT ON entries BEGIN
-  UPDATE totals SET tasks = tasks + 1, bytes = bytes + LENGTH(CAST(NEW.message AS BLOB)); END;
-CREATE TRIGGER IF NOT EXISTS entries_out AFTER DELETE ON entries BEGIN
-  UPDATE totals SET tasks = tasks - 1, bytes = bytes - LENGTH(CAST(OLD.message AS BLOB)); END;
-"""
 _COLUMNS: Final = "task_id, message, accepted_ms, maybe_sent, cancelled_by, cancel_reason, problem"
 _FREE: Final = "(claimant = '' AND claimed_until_ms <= :now)"  # claimed_until_ms without a claimant: held
 
@@ -277,7 +262,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         _refuse_damaged(db)
         if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = 1; COMMIT")
+            db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = 1; COMMIT")
     except BaseException:
         db.close()
         raise

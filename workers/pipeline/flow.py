@@ -21,9 +21,9 @@ from meetingtasks.events.facts.task import PipelineStageCompleted, PipelineStage
 from meetingtasks.lifecycle import after_failure
 from meetingtasks.requests import TaskRequest
 from meetingtasks.retry import GiveUp
+from meetingtasks.sending import send
 from meetingtasks.store.runs import STAGE_WEIGHTS
 from meetingtasks.submission import Submission, prepare
-from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
 from workers.engines.errors import Cancelled
 from workers.pipeline.run import Run

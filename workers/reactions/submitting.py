@@ -10,8 +10,8 @@ from celery import Celery
 from meetingtasks.errors import TaskConflict
 from meetingtasks.events import Event
 from meetingtasks.requests import TaskRequest
+from meetingtasks.sending import send
 from meetingtasks.submission import prepare
-from meetingtasks.task import send
 from meetingtasks.task_types import CATALOGUE
 
 

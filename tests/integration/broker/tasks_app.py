@@ -24,6 +24,8 @@ app.conf.update(
         name.removeprefix("OPTION_"): float(value) for name, value in os.environ.items() if name.startswith("OPTION_")
     },
 )
+
+
 class NoticeDeadProcesses(bootsteps.StartStopStep):
     """Looks after the pool's processes more often than the 5 s of stock Celery."""
 
