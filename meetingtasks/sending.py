@@ -49,7 +49,9 @@ def send(
     return result
 
 
-def _published(app: Celery, submission: Submission, task: Task[Any, Any] | None, options: Mapping[str, Any]) -> AsyncResult[Any]:
+def _published(
+    app: Celery, submission: Submission, task: Task[Any, Any] | None, options: Mapping[str, Any]
+) -> AsyncResult[Any]:
     if task is not None:
         return Task.apply_async(task, (), submission.kwargs, **options)
     return app.send_task(submission.celery_name, (), submission.kwargs, **options)

@@ -170,8 +170,11 @@ def part_count(run: Run, stage: str) -> int:
 
 
 def task_id_of(run: Run, what: str) -> str:
-    """Return the id of one of a run's tasks: the same for every repeat of the step that submits it."""
-    return str(uuid5(NAMESPACE_URL, f"{run.id}:{what}"))
+    """Return the id of one of a run's tasks: the same for every repeat of the step that submits it.
+
+    A task that was requeued as a dead letter begins anew: its stages must not meet those of the generation before.
+    """
+    return str(uuid5(NAMESPACE_URL, f"{run.id}:{run.spec.get('generation', 1)}:{what}"))
 
 
 def _is_wanted(run: Run, stage: str) -> bool:

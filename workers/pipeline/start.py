@@ -26,6 +26,7 @@ def start(app: Celery, payload: ProcessRecordingPayload, ctx: TaskContext) -> No
     spec = payload.model_dump(mode="json")
     spec["meeting_id"] = spec["meeting_id"] or ctx.record.meeting_id
     spec["priority"] = ctx.record.priority.value
+    spec["generation"] = ctx.record.generation
     inherits, from_stage = ctx.record.metadata.get("inherits"), ctx.record.metadata.get("from_stage")
     _, runs = stores()
     base = _base(inherits, from_stage) if inherits else None
