@@ -11,12 +11,15 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from meetingtasks.api import health, openapi, problems, queues, task_types, tasks
+from meetingtasks.api.edge import Edge
 from meetingtasks.api.fleet import Fleet
 from meetingtasks.api.guard import checked
-from meetingtasks.api.request_id import RequestIds
+from meetingtasks.api.streams import Streams
 from meetingtasks.settings import Settings, current
 
 PREFIX: Final = "/api/v1"
+#: by which a machine calls itself
+OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _ABOUT: Final = (
     "Submit tasks to the fleet behind a video-meeting platform and see what becomes of them. Errors have one form: "
     '`{"error": {"code", "message", "details", "retryable"}, "request_id"}`.'
@@ -61,7 +64,8 @@ def create_api(
         redirect_slashes=False,
     )
     api.state.insecure_local = insecure_local
-    api.add_middleware(RequestIds)
+    api.state.streams = Streams()
+    api.add_middleware(Edge, hosts=OWN_NAMES if insecure_local else None)
     problems.install(api)
     routes = checked(ROUTERS)
     for prefix, router in ROUTERS:

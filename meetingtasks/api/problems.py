@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from meetingtasks import errors
-from meetingtasks.api.request_id import id_of
 from meetingtasks.logs import mask
 
 log = logging.getLogger(__name__)
@@ -83,7 +82,10 @@ def status_of(error: errors.MeetingTasksError) -> int:
 
 def body_of(request: Request, error: dict[str, Any]) -> dict[str, Any]:
     """Return ``{"error": {code, message, details, retryable}, "request_id"}``."""
-    return {"error": {**error, "message": mask(error["message"])}, "request_id": id_of(request)}
+    return {
+        "error": {**error, "message": mask(error["message"])},
+        "request_id": str(request.scope.get("request_id", "")),
+    }
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:

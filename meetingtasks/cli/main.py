@@ -32,6 +32,8 @@ class Place:
 
 COMMANDS: Final[Mapping[str, Place]] = {
     "up": Place("meetingtasks.cli.up", "Run a private server and all workers here until Ctrl-C."),
+    "api": Place("meetingtasks.cli.api", "Serve the HTTP API."),
+    "keys": Place("meetingtasks.cli.keys", "Make, list and revoke the keys of the HTTP API."),
     "worker": Place("meetingtasks.cli.worker", "Run the worker of one service."),
     "submit": Place("meetingtasks.cli.submit", "Submit a task."),
     "status": Place("meetingtasks.cli.status", "Show the fleet's tasks and runs, or one of them."),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
 
 from meetingtasks import settings
@@ -68,9 +69,14 @@ def test_every_service_comes_up_and_ctrl_c_ends_all_of_them(
     ready = up.wait_for_line("ready: ", READY_WITHIN_S)
     assert ready == f"ready: {', '.join(NAMES)}\n"
     eventually(lambda: "Ctrl-C stops everything" in up.output)
-    assert len(alive()) >= 1 + 1 + 2 * len(NAMES)  # itself, the server, and each worker with its pool
+    assert len(alive()) >= 1 + 1 + 2 * len(NAMES) + 1  # itself, the server, each worker with its pool, the API
     note = tmp_path / "var" / "run" / "server.json"
-    assert stat.S_IMODE(note.stat().st_mode) == 0o600
+    key = tmp_path / "var" / "run" / "api-key"
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (note, key)] == [0o600, 0o600]
+    url = re.search(r"HTTP API: (http://127\.0\.0\.1:\d+)/api/v1/docs", up.output)
+    assert url is not None
+    shown = {"Authorization": f"Bearer {key.read_text()}"}
+    assert [httpx.get(f"{url[1]}/api/v1/queues", headers=h).status_code for h in ({}, shown)] == [401, 200]
     code, out, _ = mt("submit", "emotion_detection", "--payload", '{"text": "What a wonderful idea!"}', "--wait", "30")
     assert (code, json.loads(out)["emotion"] != "") == (0, True)
     up.send(signal.SIGINT)

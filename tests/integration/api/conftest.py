@@ -1,5 +1,6 @@
 """The application in this process, on the test's own server."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from meetingtasks.access import SCOPES, ApiKeys, Scope
 from meetingtasks.api import create_api
+from meetingtasks.api.server import ApiServer, address_of, listen
 from meetingtasks.settings import load
 from meetingtasks.store.api_keys import ApiKeyStore
 from meetingtasks.store.client import connect
@@ -40,3 +42,19 @@ def client(anonymous: TestClient, keys: ApiKeys) -> TestClient:
 def bearer(keys: ApiKeys, *scopes: Scope, user_id: str | None = None) -> dict[str, str]:
     """Return the headers of a new key."""
     return {"Authorization": f"Bearer {keys.create('test', scopes, user_id=user_id)[1]}"}
+
+
+@pytest.fixture
+def url(broker_url: str) -> Iterator[str]:
+    """Serve the API over a real socket, to everybody, and give its address."""
+    listening = listen("127.0.0.1", 0)
+    ready = threading.Event()
+    server = ApiServer(create_api(load(broker_url=broker_url), insecure_local=True), on_ready=ready.set)
+    thread = threading.Thread(target=server.run, args=([listening],), name="served")
+    with listening:
+        thread.start()
+        assert ready.wait(30)
+        yield address_of(listening)
+        server.handle_exit(0, None)
+        thread.join(30)
+        assert not thread.is_alive()
