@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     )
     api_rate_per_s: float = Field(50.0, gt=0, description="Requests per second that one key or user may make")
     api_burst: int = Field(200, ge=1, description="Requests that it may make at once, before that rate holds")
+    api_upload_max_bytes: int = Field(
+        4_294_967_296, ge=1024, description="Largest upload over HTTP, all files of a request together"
+    )
     jwt_key: SecretStr | None = Field(None, description="Key that verifies bearer tokens; empty: API keys only")
     jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = Field("HS256", description="Their only algorithm")
     jwt_audience: str = Field("meetingtasks", description="The audience that they must name")

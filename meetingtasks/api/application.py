@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from meetingtasks.api import health, openapi, problems, queues, task_types, tasks
+from meetingtasks.api import health, openapi, problems, queues, runs, task_types, tasks
 from meetingtasks.api.edge import Edge
 from meetingtasks.api.fleet import Fleet
 from meetingtasks.api.guard import checked
@@ -27,6 +27,7 @@ _ABOUT: Final = (
 ROUTERS: Final[tuple[tuple[str, APIRouter], ...]] = (
     ("", health.router),
     (PREFIX, tasks.router),
+    (PREFIX, runs.router),
     (PREFIX, queues.router),
     (PREFIX, task_types.router),
 )

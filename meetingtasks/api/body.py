@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import BaseModel
 
+from meetingtasks.clock import SYSTEM
 from meetingtasks.errors import InvalidPayload, MalformedBody, PayloadTooLarge, UnsupportedMediaType
 from meetingtasks.payloads.json_value import MAX_DEPTH, MAX_PAYLOAD_BYTES, WHOLE_PAYLOAD, JsonProblem, check_json
 from meetingtasks.submission import build
@@ -20,6 +22,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 DESCRIBES: Final = "__body_model__"
 #: a payload of the largest size and what stands around it
 MAX_BODY_BYTES: Final = MAX_PAYLOAD_BYTES + 16 * 1024
+#: for a JSON body, from its first byte to its last
+WHOLE_WITHIN_S: Final = 30.0
 _JSON: Final = re.compile(r'application/json(?:\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
 _LONGEST_NUMBER: Final = 400
 
@@ -32,6 +36,16 @@ def object_from(model: type[BaseModel]) -> Callable[[Request], Coroutine[Any, An
 
     setattr(read, DESCRIBES, model)
     return read
+
+
+def describes(model: type[BaseModel]) -> Any:
+    """Return a dependency that does nothing but name the model of a body that its route reads itself."""
+
+    def nothing() -> None:
+        pass
+
+    setattr(nothing, DESCRIBES, model)
+    return Depends(nothing)
 
 
 def model_from(model: type[ModelT]) -> Callable[[Request], Coroutine[Any, Any, ModelT]]:
@@ -57,11 +71,20 @@ async def read_object(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> M
 async def read_bytes(request: Request, *, max_bytes: int) -> bytes:
     """Return the body; PayloadTooLarge as soon as more has arrived than is allowed, whatever its header said."""
     found = bytearray()
-    async for piece in request.stream():
+    stream, due_s = request.stream().__aiter__(), SYSTEM.monotonic_s() + WHOLE_WITHIN_S
+    while piece := await within(anext(stream, b""), due_s - SYSTEM.monotonic_s()):
         found += piece
         if len(found) > max_bytes:
             raise PayloadTooLarge(f"the body is above {max_bytes // 1024} KiB", limit_bytes=max_bytes)
     return bytes(found)
+
+
+async def within(piece: Awaitable[bytes], seconds: float) -> bytes:
+    """Wait for the next piece of a body; MalformedBody when it does not come in time."""
+    try:
+        return await asyncio.wait_for(piece, seconds)
+    except TimeoutError:
+        raise MalformedBody("the body did not come in time", code="request_timeout") from None
 
 
 def object_of(raw: bytes) -> Mapping[str, Any]:

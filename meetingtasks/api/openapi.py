@@ -40,7 +40,8 @@ def _made(api: FastAPI, routes: Mapping[str, APIRoute]) -> dict[str, Any]:
                 operation["security"] = [{"bearer": [rule]}]
             if path in bodies:
                 schema = refs[bodies[path], "validation"]
-                operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+                body = operation.setdefault("requestBody", {"required": True, "content": {}})
+                body["content"]["application/json"] = {"schema": schema}
     return found
 
 

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from meetingtasks import errors
 from meetingtasks.logs import mask
@@ -23,6 +24,7 @@ BY_CODE: Final = {
     "not_found": 404,
     "idempotency_conflict": 409,
     "outbox_full": 503,
+    "request_timeout": 408,
 }
 BY_CLASS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (errors.MalformedBody, 400),
@@ -50,6 +52,7 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(errors.MeetingTasksError, _ours)
     api.add_exception_handler(RequestValidationError, _of_parameters)
     api.add_exception_handler(HTTPException, _of_routing)
+    api.add_exception_handler(ClientDisconnect, _gone)
     api.add_exception_handler(Exception, _unexpected)
 
 
@@ -115,6 +118,13 @@ async def _of_routing(request: Request, error: Exception) -> JSONResponse:
     code = _BY_STATUS.get(error.status_code, "http_error")
     about = {"code": code, "message": str(error.detail), "details": {}, "retryable": False}
     return JSONResponse(body_of(request, about), error.status_code, dict(error.headers or {}))
+
+
+async def _gone(request: Request, error: Exception) -> JSONResponse:
+    del error
+    log.info("a caller hung up within its request", extra={"path": request.url.path[:200]})
+    about = {"code": "client_gone", "message": "the caller hung up", "details": {}, "retryable": True}
+    return JSONResponse(body_of(request, about), 400)  # nobody reads it
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -73,7 +73,7 @@ def routes(fleet: FleetOf, who: TasksReader) -> list[dict[str, str]]:
     responses=documented(400, 401, 403, 409, 413, 415, 422, 503),
 )
 def register(
-    route: Annotated[ServiceRoute, Depends(model_from(ServiceRoute))], fleet: FleetOf, who: FleetAdmin
+    who: FleetAdmin, route: Annotated[ServiceRoute, Depends(model_from(ServiceRoute))], fleet: FleetOf
 ) -> ServiceRoute:
     """Route task types of another service to its queue; it replaces the service's earlier route."""
     del who

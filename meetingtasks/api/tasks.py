@@ -80,7 +80,7 @@ class Cancelled(BaseModel):
 
 @router.post("", status_code=201, response_model=Accepted, responses=documented(400, 401, 403, 409, 413, 415, 422, 503))
 def submit(
-    body: Body, fleet: FleetOf, who: TasksSubmitter, response: Response, idempotency_key: IdempotencyKey = None
+    who: TasksSubmitter, body: Body, fleet: FleetOf, response: Response, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Submit a task. 201 with its id; 200 when the same Idempotency-Key has made it before."""
     answer = fleet.dispatcher.dispatch(request_of(body, who, idempotency_key))
@@ -91,7 +91,7 @@ def submit(
 
 
 @router.post("/batch", response_model=BatchAnswer, responses=documented(400, 401, 403, 413, 415, 422, 503))
-def submit_batch(body: BatchBody, fleet: FleetOf, who: TasksSubmitter) -> BatchAnswer:
+def submit_batch(who: TasksSubmitter, body: BatchBody, fleet: FleetOf) -> BatchAnswer:
     """Submit 1-500 tasks; a bad one gets an error and does not hold up the others."""
     requests = [_of_batch(one, who) for one in body.tasks]
     good = [one for one in requests if not isinstance(one, MeetingTasksError)]
@@ -103,19 +103,19 @@ def submit_batch(body: BatchBody, fleet: FleetOf, who: TasksSubmitter) -> BatchA
 
 
 @router.get("/{task_id}", response_model=TaskView, responses=documented(401, 403, 404, 503))
-def get(task_id: str, fleet: FleetOf, who: TasksReader) -> TaskView:
+def get(task_id: str, who: TasksReader, fleet: FleetOf) -> TaskView:
     """Return everything about a task."""
     return TaskView.of(own(fleet, who, task_id))
 
 
 @router.get("/{task_id}/progress", response_model=ProgressView, responses=documented(401, 403, 404, 503))
-def progress(task_id: str, fleet: FleetOf, who: TasksReader) -> ProgressView:
+def progress(task_id: str, who: TasksReader, fleet: FleetOf) -> ProgressView:
     """Return how far a task is."""
     return ProgressView.of(own(fleet, who, task_id).progress)
 
 
 @router.get("/{task_id}/result", response_model=ResultView, responses=documented(401, 403, 404, 409, 503))
-def result(task_id: str, fleet: FleetOf, who: TasksReader) -> ResultView:
+def result(task_id: str, who: TasksReader, fleet: FleetOf) -> ResultView:
     """Return a completed task's result; 409 before its end, and when it ended otherwise."""
     record = own(fleet, who, task_id)
     found = fleet.dispatcher.get_result(task_id)
@@ -123,7 +123,7 @@ def result(task_id: str, fleet: FleetOf, who: TasksReader) -> ResultView:
 
 
 @router.delete("/{task_id}", response_model=Cancelled, responses=documented(401, 403, 404, 409, 503))
-def cancel(task_id: str, fleet: FleetOf, who: TasksCanceller, request: Request) -> Cancelled:
+def cancel(task_id: str, who: TasksCanceller, fleet: FleetOf, request: Request) -> Cancelled:
     """Cancel a task; a repeat is harmless, a task that has ended otherwise is a conflict."""
     own(fleet, who, task_id)
     reason = request.query_params.get("reason", "")[:200]

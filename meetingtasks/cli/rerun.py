@@ -8,13 +8,8 @@ from meetingtasks.cli import output
 from meetingtasks.cli.command import Command, Common, common_options
 from meetingtasks.cli.fleet import open_fleet
 from meetingtasks.cli.following import nothing_known
-from meetingtasks.errors import TaskConflict
-from meetingtasks.requests import TaskRequest
+from meetingtasks.reruns import rerun_request
 from meetingtasks.store.runs import STAGE_WEIGHTS
-
-TYPE = "process_recording"
-#: what a new run keeps of the earlier one's task, beside its payload
-_KEPT = ("meeting_id", "user_id", "session_id", "project_id", "max_retries", "timeout_s")
 
 
 @click.command(
@@ -36,19 +31,7 @@ def rerun(*, run_id: str, from_stage: str, common: Common) -> None:
         old = fleet.task(run_id)
         if old is None:
             raise nothing_known(run_id)
-        if old.type != TYPE:
-            raise TaskConflict(f"{run_id} is a {old.type} task and has no stages; only {TYPE} can be rerun")
-        if not old.state.is_final:
-            raise TaskConflict(f"run {run_id} has not ended ({old.state}); wait for it or cancel it first")
-        accepted = fleet.dispatcher.dispatch(
-            TaskRequest(
-                type=TYPE,
-                payload=old.payload,
-                priority=old.priority,
-                metadata={**old.metadata, "inherits": run_id, "from_stage": from_stage},
-                **{name: getattr(old, name) for name in _KEPT},
-            )
-        )
+        accepted = fleet.dispatcher.dispatch(rerun_request(old, from_stage))
     if common.as_json:
         output.document({"run_id": accepted.task_id, "state": accepted.status, "inherits": run_id, "from": from_stage})
     else:
