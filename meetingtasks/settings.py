@@ -114,6 +114,15 @@ class Settings(BaseSettings):
     api_upload_max_bytes: int = Field(
         4_294_967_296, ge=1024, description="Largest upload over HTTP, all files of a request together"
     )
+    session_max_tasks: int = Field(
+        5, ge=1, le=1000, description="Tasks of one client session that may wait or run at once; more are refused"
+    )
+    session_idle_s: float = Field(
+        1800.0, ge=1, description="Seconds after its last sign of life at which a session without live tasks ends"
+    )
+    client_task_types: tuple[str, ...] = Field(
+        (), description="Types that clients may submit beside those meant for them, as a JSON list"
+    )
     jwt_key: SecretStr | None = Field(None, description="Key that verifies bearer tokens; empty: API keys only")
     jwt_algorithm: Literal["HS256", "RS256", "ES256", "EdDSA"] = Field("HS256", description="Their only algorithm")
     jwt_audience: str = Field("meetingtasks", description="The audience that they must name")

@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from meetingtasks.api import health, openapi, problems, queues, runs, task_types, tasks
+from meetingtasks.api import health, openapi, problems, queues, runs, task_types, tasks, websocket
 from meetingtasks.api.edge import Edge
 from meetingtasks.api.fleet import Fleet
 from meetingtasks.api.guard import checked
@@ -50,7 +50,8 @@ def create_api(
     async def life(api: FastAPI) -> AsyncIterator[None]:
         api.state.fleet = await run_in_threadpool(open_fleet, chosen)
         try:
-            yield
+            async with websocket.opened(api):
+                yield
         finally:
             await run_in_threadpool(api.state.fleet.close)
 
@@ -71,5 +72,6 @@ def create_api(
     routes = checked(ROUTERS)
     for prefix, router in ROUTERS:
         api.include_router(router, prefix=prefix)
+    websocket.install(api)
     api.openapi = lambda: openapi.document(api, routes)  # type: ignore[method-assign] # FastAPI's own way to extend it
     return api

@@ -34,6 +34,12 @@ OWED: Final = PREFIX + "owed"
 TELLING: Final = PREFIX + "owed:telling"
 #: hash: id of an API key -> what is known of it and its secret's SHA-256, as JSON; until revoked
 API_KEYS: Final = PREFIX + "apikeys"
+#: zset: ids of client sessions, by the last sign of life in ms; until they end
+SESSIONS: Final = PREFIX + "sessions"
+#: hash: total_requests, total_success and total_failed of all client sessions; for ever
+SESSION_COUNTS: Final = PREFIX + "sessions:counts"
+#: Pub/Sub channel: "<session> <its connection>" whenever a session's outbox or connection has changed
+SESSION_WORDS: Final = PREFIX + "sessions:words"
 #: zset: ids of runs that are not final, by start in ms; until they end
 RUNS_LIVE: Final = PREFIX + "runs"
 #: zset: ids of all kept runs, by start in ms; trimmed with the runs
@@ -111,3 +117,28 @@ def run_parts(run_id: str, stage: str) -> str:
 def run_released(run_id: str) -> str:
     """List: the transcript's parts as JSON, in the order of the recording; kept as long as the run."""
     return f"{PREFIX}run:{run_id}:released"
+
+
+def session(session_id: str) -> str:
+    """Hash: one client session: user, meeting, connection, seq of its last frame; until it ends."""
+    return f"{PREFIX}session:{session_id}"
+
+
+def session_requests(session_id: str) -> str:
+    """Hash: request id -> task id, digest of the request and time in ms, as JSON; as long as the session."""
+    return f"{PREFIX}session:{session_id}:requests"
+
+
+def session_open(session_id: str) -> str:
+    """Hash: request id -> task id, of the requests whose final frame is not written; as long as the session."""
+    return f"{PREFIX}session:{session_id}:open"
+
+
+def session_outbox(session_id: str) -> str:
+    """Stream: the newest 500 frames that the client is owed, under ``<seq>-0``; as long as the session."""
+    return f"{PREFIX}session:{session_id}:outbox"
+
+
+def session_log(session_id: str) -> str:
+    """List: what the session did, as JSON; the newest 500 lines, until a day after its end."""
+    return f"{PREFIX}session:{session_id}:log"

@@ -110,6 +110,7 @@ def test_a_name_that_a_script_spells_out_is_the_one_in_the_map_of_keys(path: Pat
     # these names follow from what a task's record holds; all else comes in KEYS
     known = {store_keys.watch(""), store_keys.meeting(""), store_keys.claim(""), store_keys.CALLBACKS}
     known.add(store_keys.event_stream("system_events"))  # where operators are told of dead letters
+    known.add(store_keys.task(""))  # of tasks that a session holds
     assert set(re.findall(r"'(m[tq]:[^']*)'", body_of(path))) <= known
 
 

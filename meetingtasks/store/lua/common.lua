@@ -108,6 +108,13 @@ local function go_live(t, id, now)
   if meeting then redis.call('ZADD', meeting, now, id) end
 end
 
+-- A line of a client session's log.
+local function note(log, now, event, about)
+  about.event, about.at_ms = event, now
+  redis.call('RPUSH', log, cjson.encode(about))
+  redis.call('LTRIM', log, -500, -1)
+end
+
 -- The one way in: a record that was just written becomes a live task.
 local function accept(t, id, cap, now)
   go_live(t, id, now)
