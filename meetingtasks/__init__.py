@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from meetingtasks.records import Attempt, Progress, TaskRecord
     from meetingtasks.requests import TaskRequest, TaskResponse
     from meetingtasks.routing import ServiceRoute
+    from meetingtasks.sessions import ClientTaskManager, ClientTaskRequest, ClientTaskResponse
     from meetingtasks.settings import Settings
     from meetingtasks.state_service import StateService
     from meetingtasks.states import ErrorClass, Priority, TaskState
@@ -66,6 +67,10 @@ _NAMES = {
     "QueueManager": "queue_manager",
     "QueueBackend": "queue_manager",
     "TaskWorker": "push_worker",
+    # clients of a session
+    "ClientTaskManager": "sessions",
+    "ClientTaskRequest": "sessions",
+    "ClientTaskResponse": "sessions",
     # the operator's view of the queues
     "Queues": "queues",
     # events in this process and between processes
@@ -96,6 +101,9 @@ __all__ = [
     "Attempt",
     "BrokerUnavailable",
     "BusinessError",
+    "ClientTaskManager",
+    "ClientTaskRequest",
+    "ClientTaskResponse",
     "EmbeddedServer",
     "ErrorClass",
     "Event",

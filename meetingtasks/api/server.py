@@ -13,11 +13,15 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from meetingtasks.api import websocket
 from meetingtasks.api.edge import MAX_HEAD_BYTES
 from meetingtasks.errors import SettingsError
+from meetingtasks.sessions import protocol
 
 #: for the head of a request, from its connection's first moment or the end of the request before
 HEAD_WITHIN_S: Final = 10.0
+#: between pings to a WebSocket, and for its pong: a client that is gone is noticed within a minute
+PING_S: Final = 30.0
 KEEP_ALIVE_S: Final = 5
 #: for requests that are under way when the server is told to stop
 STOP_WITHIN_S: Final = 10
@@ -44,6 +48,11 @@ class PatientProtocol(H11Protocol):
         self._forget_head()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """Leave the connection to the WebSocket's own protocol."""
+        self._forget_head()
+        super().handle_websocket_upgrade(event)
+
     def _expect_head(self) -> None:
         self._forget_head()
         self._head_due = self.loop.call_later(HEAD_WITHIN_S, self._hang_up_when_idle)
@@ -68,7 +77,11 @@ class ApiServer(uvicorn.Server):
         config = uvicorn.Config(
             api,
             http=PatientProtocol,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=2 * protocol.MAX_FRAME_BYTES,  # up to there the application says what is wrong
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PING_S,
+            ws_per_message_deflate=False,  # a compressed frame may be a thousand times as large
             log_config=None,
             access_log=False,
             server_header=False,
@@ -93,6 +106,7 @@ class ApiServer(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
         self._api.state.streams.end_all()
+        websocket.close_all(self._api)
 
 
 def listen(host: str, port: int, *, or_free_port: bool = False) -> socket.socket:

@@ -20,11 +20,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from meetingtasks.access import LOCAL_ADMIN, Principal
 from meetingtasks.answers import translated
-from meetingtasks.api.body import object_of
 from meetingtasks.api.fleet import Fleet
+from meetingtasks.api.frames import Allowance, Close, read_frame
 from meetingtasks.api.guard import principal_of
-from meetingtasks.clock import SYSTEM
-from meetingtasks.errors import MeetingTasksError, PayloadTooLarge, RateLimited, Unauthorized
+from meetingtasks.errors import MeetingTasksError, Unauthorized
 from meetingtasks.sessions import protocol
 from meetingtasks.sessions.conversation import Conversation
 from meetingtasks.sessions.errors import SessionUnknown
@@ -44,15 +43,6 @@ RECONNECT_AFTER_S: Final = 2
 OWN_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-class Close(Exception):
-    """The connection is to end, with this code."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-
-
 def install(api: FastAPI) -> None:
     """Add the route; ``opened`` has to hold while the application lives."""
     api.add_api_websocket_route(PATH, serve)
@@ -67,6 +57,13 @@ async def opened(api: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await run_in_threadpool(hub.stop)
+
+
+def close_all(api: FastAPI) -> None:
+    """Ask every client of an application to come again. Safe in a signal's handler."""
+    hub: Hub | None = getattr(api.state, "hub", None)
+    if hub is not None:
+        hub.close_all()
 
 
 async def serve(websocket: WebSocket) -> None:
@@ -135,7 +132,7 @@ class Greeting:
         """Return the client whose hello has come; Close when there is none."""
         try:
             async with asyncio.timeout(HELLO_WITHIN_S):
-                frame = await _frame(self._websocket)
+                frame = await read_frame(self._websocket)
         except TimeoutError:
             raise Close(4408, f"no hello within {HELLO_WITHIN_S:g} s") from None
         except MeetingTasksError as error:
@@ -254,7 +251,7 @@ async def _read(websocket: WebSocket, client: Conversation) -> None:
     while True:
         frame: Any = {}
         try:
-            frame = await _frame(websocket)
+            frame = await read_frame(websocket)
             allowance.take()
             await run_in_threadpool(client.answer, protocol.read(frame))
         except MeetingTasksError as error:
@@ -265,48 +262,6 @@ async def _read(websocket: WebSocket, client: Conversation) -> None:
             log.exception("a frame could not be answered", extra={"type": str(frame.get("type"))[:100]})
             failed = MeetingTasksError("an unexpected error; the log has it")
             client.mailbox.answer(protocol.refusal(failed, answers=protocol.id_of(frame)))
-
-
-async def _frame(websocket: WebSocket) -> Any:
-    """Return the next frame as an object; MeetingTasksError when it is none, Close when it ends the connection."""
-    message = await websocket.receive()
-    if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code") or 1005)
-    text = message.get("text")
-    if text is None:
-        await websocket.send_text(protocol.refusal(protocol.BadFrame("frames are text, not binary")))
-        raise Close(1003, "frames are text, not binary")
-    raw = text.encode("utf-8", "surrogatepass")
-    if len(raw) > protocol.MAX_FRAME_BYTES:
-        limit = f"a frame has at most {protocol.MAX_FRAME_BYTES // 1024} KiB"
-        await websocket.send_text(protocol.refusal(PayloadTooLarge(limit)))
-        raise Close(4413, limit)
-    return object_of(raw)
-
-
-class Allowance:
-    """How many frames a client may send; one that goes on far beyond is let go."""
-
-    def __init__(self, rate_per_s: float, burst: int) -> None:
-        self._rate_per_s = rate_per_s
-        self._burst = float(burst)
-        self._left = float(burst)
-        self._at_s = SYSTEM.monotonic_s()
-        self._refused = 0
-
-    def take(self) -> None:
-        """Take one; RateLimited when none is left, Close after a burst of those."""
-        now_s = SYSTEM.monotonic_s()
-        self._left = min(self._burst, self._left + (now_s - self._at_s) * self._rate_per_s)
-        self._at_s = now_s
-        if self._left >= 1:
-            self._left -= 1
-            self._refused = 0
-            return
-        self._refused += 1
-        if self._refused > self._burst:
-            raise Close(4429, "too many frames")
-        raise RateLimited("too many frames", retry_after_s=round((1 - self._left) / self._rate_per_s, 3))
 
 
 async def _until_first(*jobs: Any) -> None:

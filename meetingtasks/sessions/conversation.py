@@ -60,7 +60,7 @@ class Conversation:
 
     def open(self) -> None:
         """Follow what the session has under way; what has ended meanwhile is owed now."""
-        for request_id, task_id in self._manager.settle(self.session_id).items():
+        for request_id, task_id in self._manager.ends.settle(self.session_id).items():
             self._follow(request_id, task_id, progress=True)
 
     def close(self, why: str) -> None:
@@ -106,7 +106,7 @@ class Conversation:
         reply("task.accepted", told if accepted.duplicate else {k: v for k, v in told.items() if k != "duplicate"})
         # after the answer, so that it comes before the result
         if accepted.status.is_final:
-            self._manager.settle(self.session_id)
+            self._manager.ends.settle(self.session_id)
         else:
             self._follow(data.request_id, accepted.task_id, progress=data.subscribe)
 
@@ -179,7 +179,7 @@ class Conversation:
         about = (self.session_id, request_id, task_id)
         if not progress:
             self._quiet.add(request_id)
-        self._begin(request_id, task_id, request_id, partial(self._manager.follow, *about, on_end=on_end))
+        self._begin(request_id, task_id, request_id, partial(self._manager.ends.follow, *about, on_end=on_end))
 
     def _watch(self, task_id: str) -> None:
         """Follow a task that is no request of this session."""
@@ -193,7 +193,7 @@ class Conversation:
             data = {"channel": _TASK_EVENTS, "type": f"task.{record.state}", "payload": payload}
             self._owe(data, source=name, place=f"{record.ended_ms or 1}-1")
 
-        self._begin(name, task_id, None, partial(self._manager.watch, task_id, on_end=on_end))
+        self._begin(name, task_id, None, partial(self._manager.ends.watch, task_id, on_end=on_end))
 
     def _begin(
         self, name: str, task_id: str, request_id: str | None, follow: Callable[..., Callable[[], None]]

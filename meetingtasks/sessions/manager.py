@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,23 +27,20 @@ from meetingtasks.answers import translated
 from meetingtasks.clock import SYSTEM, Clock
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.errors import Forbidden, MeetingTasksError, TaskConflict, TaskNotFound, UnknownTaskType
-from meetingtasks.progress_watch import OnProgress, ProgressWatch
-from meetingtasks.records import TaskRecord
 from meetingtasks.sessions.channel import ResponseChannel
 from meetingtasks.sessions.duty import Duty
+from meetingtasks.sessions.ends import Callback, Ends
 from meetingtasks.sessions.errors import SessionBusy, SessionTaken, SessionUnknown
-from meetingtasks.sessions.requests import Accepted, ClientTaskRequest, ClientTaskResponse
+from meetingtasks.sessions.requests import Accepted, ClientTaskRequest
 from meetingtasks.settings import Settings, current
 from meetingtasks.states import TaskState
 from meetingtasks.store.sessions import Claim, SessionStore, StoredSession
 from meetingtasks.submission import build
 from meetingtasks.task_types import CLIENT_TYPES
-from meetingtasks.waiting import EndWatcher
 
 log = logging.getLogger(__name__)
 
 Key = int | str | None
-Callback = Callable[[ClientTaskResponse], object]
 SWEEP_S: Final = 60.0
 
 
@@ -68,8 +65,7 @@ class ClientTaskManager:
         self.dispatcher = dispatcher
         self.store = SessionStore(dispatcher.store.client)
         self._clock = clock
-        self._ends = EndWatcher(dispatcher.store)
-        self._progress = ProgressWatch(dispatcher.store)
+        self.ends = Ends(dispatcher.store, self.store)
         self._duty = Duty(self.run_once, every_s=SWEEP_S)
         self._channels: dict[tuple[str, str], ResponseChannel] = {}
 
@@ -83,8 +79,7 @@ class ClientTaskManager:
     def stop(self) -> None:
         """End its threads; sessions and tasks go on. May be called twice."""
         self._duty.stop()
-        self._ends.stop()
-        self._progress.stop()
+        self.ends.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -149,7 +144,7 @@ class ClientTaskManager:
         """
         with translated():
             for session_id in self.store.ids():
-                self.settle(session_id)
+                self.ends.settle(session_id)
             cutoff_ms = self._clock.now_ms() - round(self.settings.session_idle_s * 1000)
             idle = self.store.ids(before_ms=cutoff_ms)
             ended = sum(self.store.end(session_id, "idle", if_before_ms=cutoff_ms) for session_id in idle)
@@ -165,7 +160,7 @@ class ClientTaskManager:
         place = (str(asked.session_id), asked.request_id)
         known = self._channels.setdefault(place, channel)
         if known is channel:
-            self.follow(*place, channel.task_id, on_progress=channel.tell, on_end=channel.end)
+            self.ends.follow(*place, channel.task_id, on_progress=channel.tell, on_end=channel.end)
         return known
 
     def submit_async(
@@ -262,55 +257,6 @@ class ClientTaskManager:
                     self.store.release(held.id, request.request_id, task_id=claim.task_id, why=error.code)
             raise
         return replace(before, status=answer.status, duplicate=False)
-
-    # -- ends -------------------------------------------------------------------------------------------------------
-
-    def follow(
-        self,
-        session_id: str,
-        request_id: str,
-        task_id: str,
-        *,
-        on_progress: OnProgress,
-        on_end: Callback | None = None,
-    ) -> Callable[[], None]:
-        """Tell of a request's progress and end, in threads of this object; returns what stops that."""
-
-        def ended(record: TaskRecord) -> None:
-            response = ClientTaskResponse.of(request_id, record)
-            try:
-                self._conclude(session_id, request_id, response)
-            finally:
-                if on_end is not None:
-                    on_end(response)
-
-        return self.watch(task_id, on_progress=on_progress, on_end=ended)
-
-    def watch(
-        self, task_id: str, *, on_progress: OnProgress, on_end: Callable[[TaskRecord], object]
-    ) -> Callable[[], None]:
-        """Tell of any task's progress and end, in threads of this object; returns what stops that."""
-        subscription = self._progress.subscribe(task_id, on_progress)
-        self._ends.watch(task_id, on_end)
-
-        def stop() -> None:
-            self._progress.unsubscribe(task_id, subscription)
-            self._ends.unwatch(task_id, on_end)
-
-        return stop
-
-    def settle(self, session_id: str) -> dict[str, str]:
-        """Write the final frames of those requests whose tasks have ended; returns request -> task of the others."""
-        left = self.store.open_requests(session_id)
-        records = self.dispatcher.store.get_many(left.values())
-        for (request_id, _), record in zip(list(left.items()), records, strict=True):
-            if record is not None and record.state.is_final:
-                self._conclude(session_id, request_id, ClientTaskResponse.of(request_id, record))
-                del left[request_id]
-        return left
-
-    def _conclude(self, session_id: str, request_id: str, response: ClientTaskResponse) -> None:
-        self.store.conclude(session_id, request_id, response.as_dict(), duration_ms=response.duration_ms)
 
     def _forget_channels(self, sessions: set[str]) -> None:
         for place in [place for place in list(self._channels) if place[0] in sessions]:

@@ -23,14 +23,11 @@ from meetingtasks.store.client import connect as connect_store
 from tests.support.processes import RunningProcess
 
 SERVE = """
-import socket, sys, uvicorn
 from meetingtasks.api import create_api
-listening = socket.socket()
-listening.bind(("127.0.0.1", 0))
-listening.listen(2048)
-print("port", listening.getsockname()[1], flush=True)
-config = uvicorn.Config(create_api(), log_level="warning", ws_max_size=2**21, timeout_graceful_shutdown=5)
-uvicorn.Server(config).run([listening])
+from meetingtasks.api.server import ApiServer, listen
+listening = listen("127.0.0.1", 0)
+port = listening.getsockname()[1]
+ApiServer(create_api(), on_ready=lambda: print("port", port, flush=True)).run([listening])
 """
 WITHIN_S = 20.0
 

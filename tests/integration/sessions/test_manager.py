@@ -145,7 +145,9 @@ def test_d1_24_b_13_the_channel_yields_progress_and_one_response(
     assert (silent.status, (silent.error or {})["code"]) == ("error", "TIMEOUT")
     run(dispatcher, channel.task_id, None)
     eventually(
-        lambda: manager._progress.watched and manager._progress._subscriptions[channel.task_id][0].heard.is_set()
+        lambda: (
+            manager.ends._progress.watched and manager.ends._progress._subscriptions[channel.task_id][0].heard.is_set()
+        )
     )
     dispatcher.store.progress(channel.task_id, OWNER, Progress(percent=40, step="half"))
     heard = channel.listen(20)
@@ -231,7 +233,7 @@ def test_two_processes_write_one_final_frame(
     task_id = manager.accept(asked("r")).task_id
     run(dispatcher, task_id)
     for one in (manager, other, manager):
-        assert one.settle(NAME) == {}
+        assert one.ends.settle(NAME) == {}
     frames = manager.store.frames(NAME, 0, limit=10)
     assert [(frame.seq, frame.type) for frame in frames] == [(1, "task.result")]
     assert manager.get_stats()["total_success"] == 1
@@ -255,6 +257,6 @@ def test_a_large_result_is_told_by_its_address(manager: ClientTaskManager, dispa
     task_id = manager.accept(asked("r")).task_id
     run(dispatcher, task_id, None)
     dispatcher.store.finish(task_id, OWNER, End(state=TaskState.COMPLETED, result="x" * 300_000, meta=json.dumps({})))
-    manager.settle(NAME)
+    manager.ends.settle(NAME)
     (frame,) = manager.store.frames(NAME, 0, limit=1)
     assert (frame.data["data"], frame.data["result_url"]) == (None, f"/api/v1/tasks/{task_id}/result")

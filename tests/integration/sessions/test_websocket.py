@@ -276,3 +276,16 @@ def test_a_revoked_session_of_a_dead_client_leaves_no_slot(
     eventually(lambda: manager.session(name).connection == "")
     events = [line["event"] for line in manager.activity(name)]
     assert events == ["registered", "connected", "submitted", "disconnected"]
+
+
+def test_a_server_that_stops_says_when_to_come_again(
+    start_api: Callable[..., Any], open_client: Callable[..., Any], token: str
+) -> None:
+    api = start_api()
+    client = open_client(api)
+    client.hello(token)
+    api.process.send(signal.SIGTERM)
+    told = client.until("closing")["data"]
+    assert told["reconnect_after_s"] > 0
+    assert client.close_code() == 1012
+    assert api.process.wait() == 0
