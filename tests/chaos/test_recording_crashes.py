@@ -11,6 +11,7 @@ from meetingtasks.states import TaskState
 from tests.support.eventually import eventually
 from tests.support.fleet import Fleet
 from tests.support.processes import ROOT, RunningProcess
+from workers.pipeline.reconcile import ReconcileRuns
 
 pytestmark = pytest.mark.chaos
 
@@ -72,10 +73,7 @@ def test_a_chord_whose_body_was_lost_is_taken_up_again(short_lease: Fleet, monke
         for name, value in fleet.env.items():
             monkeypatch.setenv(name, value)
         current.cache_clear()
-        from workers.meeting import app  # noqa: PLC0415 - it reads the settings of this test's server
-        from workers.pipeline.reconcile import ReconcileRuns  # noqa: PLC0415
-
-        duty = ReconcileRuns(app, silence_s=0.2)
+        duty = ReconcileRuns(fleet.dispatcher.app, silence_s=0.2)
         eventually(lambda: duty.run_once()["reopened"] or fleet.dispatcher.get_status(run_id).is_final, 20)
         assert fleet.dispatcher.wait(run_id, 30).status is TaskState.COMPLETED
         current.cache_clear()

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -277,8 +278,9 @@ class LifeMachine(RuleBasedStateMachine):
         )
 
 
+@pytest.mark.timeout(400)  # thousands of steps on a real server, on a machine that may be busy
 def test_each_task_has_one_life_and_one_end(broker_url: str) -> None:
     run_state_machine_as_test(
         lambda: LifeMachine(broker_url),  # type: ignore[arg-type] # any maker of machines will do
-        settings=settings(max_examples=50, stateful_step_count=50),
+        settings=settings(max_examples=30, stateful_step_count=50),
     )
