@@ -12,6 +12,7 @@ from typing import Any, Final
 import redis
 from kombu.utils.objects import cached_property
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
 
 from meetingtasks.broker import delivery, kombu_parts, outgoing, scripts
 from meetingtasks.broker.client import Client
@@ -191,6 +192,29 @@ class LeaseChannelMixin(kombu_parts.mixin_base):  # type: ignore[misc] # mixed i
 
     def _has_queue(self, queue: str, **kwargs: Any) -> bool:
         return bool(self.raw.exists(self.keys_of(queue).messages)) or bool(super()._has_queue(queue, **kwargs))
+
+    def _size(self, queue: str) -> int:
+        # stock kombu asks in a transaction, of which a full server refuses every command: no worker could start then
+        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            for priority in self.priority_steps:
+                pipe.llen(self._q_for_pri(queue, priority))
+            return sum(pipe.execute())
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except OutOfMemoryError:
+            # whoever publishes binds the queue too, and what waits in it needs no binding
+            logger.warning(
+                "The server's memory is full: a binding was not written", extra={"action": "unbound", "queue": queue}
+            )
+
+    def _delete(self, queue: str, *args: Any, **kwargs: Any) -> None:
+        try:
+            super()._delete(queue, *args, **kwargs)
+        except OutOfMemoryError:  # it, too, deletes in a transaction
+            with self.conn_or_acquire() as client:
+                client.delete(*(self._q_for_pri(queue, priority) for priority in self.priority_steps))
 
     def _purge(self, queue: str) -> int:
         companion = self.options.companion

@@ -19,7 +19,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from meetingtasks.broker import adoption, delivery, kombu_parts, scripts
 from meetingtasks.broker.ahead import AT_ONCE_S, GIVE_BACK_S, Ahead
@@ -330,7 +330,8 @@ class Consuming:
         if not self._channel._in_poll:
             self._look = True
         elif self._fetch is None:
-            with self._channel.raw.pipeline(transaction=False) as pipe:
+            # on a full server nothing can ring: it looks again by itself within ``longest_block_s``
+            with suppress(OutOfMemoryError), self._channel.raw.pipeline(transaction=False) as pipe:
                 pipe.rpush(self._bell, TOKEN)
                 pipe.pexpire(self._bell, BELL_LIVES_MS)
                 pipe.execute()

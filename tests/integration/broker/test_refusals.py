@@ -23,6 +23,18 @@ def test_f21_full_memory_is_a_clear_error_and_what_waits_is_still_run(fleet: Fle
     eventually(lambda: fleet.times("add") == 1, within_s=5)
 
 
+def test_f21_a_worker_that_starts_while_memory_is_full_runs_what_waits(fleet: Fleet) -> None:
+    for i in range(3):
+        fleet.send("nap", f"task{i}", 0.1, ignore_result=True)
+    fleet.client.config_set("maxmemory-policy", "noeviction")
+    fleet.client.config_set("maxmemory", 1)
+    try:
+        fleet.worker()
+        eventually(lambda: fleet.queue().size().counters["acked"] == 3, within_s=30)
+    finally:
+        fleet.client.config_set("maxmemory", 0)
+
+
 def test_row_56_a_key_of_another_type_is_named_and_the_worker_goes_on_when_it_is_gone(fleet: Fleet) -> None:
     worker = fleet.worker()
     fleet.client.set("mq:{celery}:delayed", "nonsense")

@@ -8,6 +8,11 @@ import redis
 
 from meetingtasks.records import Progress
 from meetingtasks.states import TaskState
+from meetingtasks.store import keys
+from meetingtasks.store.runs import RunStore
+from meetingtasks.store.scripts import load
+
+OWNER = "owner"
 
 
 @pytest.fixture
@@ -39,3 +44,19 @@ def test_f21_a_task_is_retried_cancelled_and_forgotten(full: Any) -> None:
     assert full.cancel() == "cancelled"
     full.store.forget("t1")
     assert full.store.get("t1") is None
+
+
+def test_f21_a_run_keeps_its_parts_and_ends(full: Any) -> None:
+    client = full.store.client
+    client.config_set("maxmemory", "0")
+    runs = RunStore(client)
+    runs.create("t1", {}, token=OWNER)
+    full.started()
+    client.config_set("maxmemory", "1")
+    assert runs.keep_part("t1", "transcribe", 0, {"state": "done"}, release=False) == 1
+    full.finish()
+    assert runs.end("t1", {}) == "completed"
+
+
+def test_f21_an_end_that_others_must_hear_of_is_noted(full: Any) -> None:
+    assert load("owe")(full.store.client, [keys.OWED], ["{}"]) == 1
