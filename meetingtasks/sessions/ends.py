@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import Final
 
 from meetingtasks.progress_watch import OnProgress, ProgressWatch
-from meetingtasks.records import TaskRecord
+from meetingtasks.records import Progress, TaskRecord
 from meetingtasks.sessions.requests import ClientTaskResponse
 from meetingtasks.store.sessions import SessionStore
 from meetingtasks.store.tasks import TaskStore
 from meetingtasks.waiting import EndWatcher
 
+#: a subscription usually stands after some ms; without it the next progress is the first
+HEARD_WITHIN_S: Final = 1.0
 Callback = Callable[[ClientTaskResponse], object]
 
 
@@ -55,9 +59,23 @@ class Ends:
     def watch(
         self, task_id: str, *, on_progress: OnProgress, on_end: Callable[[TaskRecord], object]
     ) -> Callable[[], None]:
-        """Tell of any task's progress and end, in threads of this object; returns what stops that."""
-        subscription = self._progress.subscribe(task_id, on_progress)
+        """Tell of any task's progress and end, in threads of this object; returns what stops that.
+
+        Progress that was reported before it could be heard is told first.
+        """
+        is_told = threading.Event()
+
+        def tell(progress: Progress) -> None:
+            is_told.set()
+            on_progress(progress)
+
+        subscription = self._progress.subscribe(task_id, tell)
         self._ends.watch(task_id, on_end)
+        if self._progress.is_heard(subscription, HEARD_WITHIN_S):
+            record = self._tasks.get(task_id)
+            reported = record is not None and not record.state.is_final and record.progress.updated_ms is not None
+            if record is not None and reported and not is_told.is_set():
+                on_progress(record.progress)
 
         def stop() -> None:
             self._progress.unsubscribe(task_id, subscription)
