@@ -167,6 +167,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
         "renew_s": settings.renew_s,
         "max_deliveries": settings.max_deliveries,
         "time_limit_of": "meetingtasks.companion:time_limit_of",
+        "cap_of": "meetingtasks.caps:cap_of",
         "end_of": "meetingtasks.limits.lease:end_of",
     }
     if settings.broker_url.startswith(sentinel.SCHEME):

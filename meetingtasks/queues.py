@@ -45,8 +45,9 @@ class Queues:
     def show(self, name: str) -> dict[str, Any]:
         """Return one queue's figures.
 
-        ``critical_pending`` … ``low_pending`` (ready messages), ``delayed_count``, ``processing_count`` (leased),
-        ``dead_letter_count``, ``queue_length`` (ready and delayed), ``oldest_age_s`` (None when nothing is ready).
+        ``critical_pending`` … ``low_pending`` (ready messages), ``delayed_count``, ``capped_count`` (they wait for a
+        cap), ``processing_count`` (leased), ``dead_letter_count``, ``queue_length`` (ready, delayed and capped),
+        ``oldest_age_s`` (None when nothing is ready).
         BusinessError for a queue that nobody knows.
         """
         return self._row(name, self._service(name), self._dead_by_queue().get(name, 0))
@@ -111,9 +112,10 @@ class Queues:
             "service": service,
             **{f"{level.value}_pending": pending[level] for level in Priority},
             "delayed_count": size.delayed,
+            "capped_count": size.parked,
             "processing_count": size.leased,
             "dead_letter_count": dead,
-            "queue_length": size.total_ready + size.delayed,
+            "queue_length": size.total_ready + size.delayed + size.parked,
             "oldest_age_s": size.oldest_s,
         }
 
@@ -141,8 +143,19 @@ def _sentence(state: str, facts: Mapping[str, Any]) -> str:
         )
     if place == "delayed":
         return f"it is due in {facts['in_s']:.1f} s"
+    if place == "parked":
+        return _capped(facts["position"], facts["blocked"])
     if place == "leased":
         return f"a worker runs it ({facts['owner']}); its lease is good for another {facts['in_s']:.1f} s"
     if place == "dead":
         return f"it is a dead letter: {facts['reason']}"
     return f"no message of it is in the broker; its record says {state}"
+
+
+def _capped(ahead: int, cap: Mapping[str, Any]) -> str:
+    others = f"; {ahead} of its type are ahead of it" if ahead else ""
+    if cap["most"] is not None and cap["in_work"] >= cap["most"]:
+        return f"its type, {cap['cap']}, is at its cap of {cap['most']}{others}"
+    if cap["per_s"] is not None:
+        return f"its type, {cap['cap']}, starts at most {cap['per_s']:g} per second{others}"
+    return f"its type, {cap['cap']}, has room again: it is about to be ready{others}"

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/queues", tags=["queues"])
 
 
 class QueueRow(BaseModel):
-    """One queue's figures; messages that wait for a planned time are ``delayed_count``."""
+    """One queue's figures; those that wait for a planned time are ``delayed_count``, for a cap ``capped_count``."""
 
     queue: str
     service: str
@@ -25,6 +25,7 @@ class QueueRow(BaseModel):
     normal_pending: int
     low_pending: int
     delayed_count: int
+    capped_count: int
     processing_count: int
     dead_letter_count: int
     queue_length: int

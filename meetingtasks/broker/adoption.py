@@ -42,7 +42,7 @@ def _adopt_one(channel: LeaseChannelMixin, keys: QueueKeys, raw: bytes) -> None:
     try:
         message = envelope.read(raw)
         envelope.check_task(message, channel.options.accept_content_types)
-        prepared = outgoing.prepare(message)
+        prepared = outgoing.prepare(message, channel.options.cap_of)
     except envelope.Malformed as malformed:
         logger.warning(
             "Foreign message quarantined",
@@ -55,7 +55,7 @@ def _adopt_one(channel: LeaseChannelMixin, keys: QueueKeys, raw: bytes) -> None:
     with channel.raw.pipeline(transaction=True) as pipe:
         if channel.options.companion is not None:
             channel.options.companion.on_enqueue(pipe, message)
-            prepared = outgoing.prepare(message)
+            prepared = outgoing.prepare(message, channel.options.cap_of)
         call = channel.publisher.call(keys.queue, [prepared])
         call.put_on(pipe)
         answers = _leave_inbox(pipe, keys, raw)

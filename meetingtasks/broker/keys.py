@@ -19,6 +19,9 @@ STOCK_PRIORITIES: Final = (3, 6, 9)
 
 PREFIX: Final = "mq:"
 
+#: The name of a whole queue's cap; those of messages are quoted and hold no such sign.
+WHOLE_QUEUE: Final = "*"
+
 #: Keys that each script takes for one queue, in this order (the names that the headers of the scripts use).
 BLOCK: Final = (
     "list",
@@ -33,6 +36,10 @@ BLOCK: Final = (
     "inbox",
     "dead",
     "graves",
+    "caps",
+    "parked",
+    "working",
+    "waking",
 )
 
 
@@ -75,7 +82,7 @@ class QueueKeys:
 
     @property
     def state(self) -> str:
-        """Hash: seq, v<priority> (virtual time), seen (ms), and counters by event; for ever."""
+        """Hash: seq, v<priority> (virtual time), seen (ms), paid <cap> (ms), and counters by event; for ever."""
         return self._named("state")
 
     @property
@@ -107,6 +114,26 @@ class QueueKeys:
     def graves(self) -> str:
         """Hash: message id -> reason, newline, what ``messages`` held; as long as ``dead`` has the id."""
         return self._named("graves")
+
+    @property
+    def caps(self) -> str:
+        """Hash: name of a cap or * -> "<most in work> <starts per s> <burst>", - for none; until it is reset."""
+        return self._named("caps")
+
+    @property
+    def parked(self) -> str:
+        """Zset: "<cap> <rank, 16 digits><sequence, 16 digits><message id>" by name; while the cap has no room."""
+        return self._named("parked")
+
+    @property
+    def working(self) -> str:
+        """Zset: "<cap> <message id>" by name; while a worker holds a message of that cap."""
+        return self._named("working")
+
+    @property
+    def waking(self) -> str:
+        """Zset: cap by the time in ms from which it may have room for what is parked; until a fetch has looked."""
+        return self._named("waking")
 
     @property
     def block(self) -> tuple[str, ...]:

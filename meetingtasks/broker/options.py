@@ -18,6 +18,7 @@ OWN_OPTIONS = (
     "lease_grace_s",
     "time_limit_of",
     "end_of",
+    "cap_of",
     "companion",
     "on_lost",
     "known_type",
@@ -35,11 +36,12 @@ class TransportOptions:
     ``max_fetch``: most messages in one round trip, however many slots are free. ``time_limit_of``: message headers →
     hard limit of the task in s or None; a lease is renewed at most that long plus ``lease_grace_s``. ``end_of``:
     message headers → when, by the monotonic clock, the task that runs here must end by now, or None; asked when that
-    time is over, because a task may have been given more. ``on_lost``:
-    called with delivery tag and headers, from the renewing thread, when a lease was lost. ``known_type``: whether this
-    worker knows a task type; an unknown one is put back for ``unknown_type_s``, then becomes a dead letter.
-    ``accept_content_types``: others go to quarantine. ``confirm_replicas``: this many replicas must have what is
-    published, within ``confirm_s``, before publishing returns.
+    time is over, because a task may have been given more. ``cap_of``: message headers → name of the cap that it runs
+    under, and how many may be in work where nothing else is set, or None. ``on_lost``: called with delivery tag and
+    headers, from the renewing thread, when a lease was lost. ``known_type``: whether this worker knows a task type; an
+    unknown one is put back for ``unknown_type_s``, then becomes a dead letter. ``accept_content_types``: others go to
+    quarantine. ``confirm_replicas``: this many replicas must have what is published, within ``confirm_s``, before
+    publishing returns.
     """
 
     lease: LeaseOptions = field(default_factory=LeaseOptions)
@@ -47,6 +49,7 @@ class TransportOptions:
     lease_grace_s: float = 30.0
     time_limit_of: Callable[[Mapping[str, Any]], float | None] | None = None
     end_of: Callable[[Mapping[str, Any]], float | None] | None = None
+    cap_of: Callable[[Mapping[str, Any]], tuple[str, int | None] | None] | None = None
     companion: Companion | None = None
     on_lost: OnLost | None = None
     known_type: Callable[[str], bool] | None = None

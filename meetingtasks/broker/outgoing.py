@@ -8,7 +8,7 @@ holds it in memory), ``expires``, ``mt_key`` (meeting key), ``mt_weight`` (share
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,11 +16,14 @@ from urllib.parse import quote
 from meetingtasks.broker import kombu_parts
 from meetingtasks.broker.envelope import moment
 from meetingtasks.broker.queue import cost_of
-from meetingtasks.broker.records import NORMAL_PRIORITY, Outgoing
+from meetingtasks.broker.records import NORMAL_PRIORITY, Outgoing, cap_text
 from meetingtasks.clock import SYSTEM
 
 LOWEST_PRIORITY: Final = 10
 LONGEST_KEY: Final = 200
+
+#: message headers -> name of its cap and how many may be in work where nothing else is set; None: no cap
+CapOf = Callable[[Mapping[str, Any]], tuple[str, int | None] | None]
 
 _encode = kombu_parts.JSONEncoder(separators=(",", ":")).encode
 
@@ -44,10 +47,14 @@ def message_id(message: Mapping[str, Any]) -> str:
     return str(message["properties"]["delivery_tag"])
 
 
-def prepare(message: dict[str, Any]) -> Outgoing:
-    """Return what to store; the message itself is left as it is. Raises `ValueError` for a time that is none."""
+def prepare(message: dict[str, Any], cap_of: CapOf | None = None) -> Outgoing:
+    """Return what to store; the message itself is left as it is. Raises `ValueError` for a time that is none.
+
+    ``cap_of`` tells from a message's headers under which cap it runs.
+    """
     headers = message["headers"]
     now_ms = SYSTEM.now_ms()
+    cap = cap_of(headers) if cap_of else None
     eta, expires = moment(headers.get("eta"), "eta"), moment(headers.get("expires"), "expires")
     if eta is not None:
         message = {**message, "headers": {**headers, "eta": None}}
@@ -60,6 +67,7 @@ def prepare(message: dict[str, Any]) -> Outgoing:
         cost=cost_of(_weight(headers.get("mt_weight"))),
         key=quote(str(headers.get("mt_key") or ""), safe="")[:LONGEST_KEY],
         mark=str(message["properties"].get("mt_mark") or ""),
+        cap=cap_text(*cap) if cap else "",
     )
 
 

@@ -26,7 +26,9 @@ class Publisher:
         """Enqueue messages in order; see `Placed` for the answers."""
         options = self._channel.options
         if options.companion is None and not options.confirm_replicas:
-            return self.call(queue, [outgoing.prepare(message) for message in messages]).run(self._channel.raw)
+            return self.call(queue, [outgoing.prepare(message, options.cap_of) for message in messages]).run(
+                self._channel.raw
+            )
         return self.put_many({queue: messages})[queue]
 
     def put_many(self, messages: dict[str, Sequence[dict[str, Any]]]) -> dict[str, list[Placed]]:
@@ -52,7 +54,7 @@ class Publisher:
                 for message in batch:
                     self._accompany(pipe, message)
             for queue, batch in own.items():
-                calls[queue] = self.call(queue, list(map(outgoing.prepare, batch)))
+                calls[queue] = self.call(queue, [outgoing.prepare(m, self._channel.options.cap_of) for m in batch])
                 calls[queue].put_on(pipe)
 
         replies = self._execute(fill)[-len(messages) :]

@@ -105,6 +105,7 @@ class LeaseQueue:
         key: str = "",
         weight: float = 1.0,
         mark: str = "",
+        cap: str = "",
     ) -> Placed:
         """Put one message in; ``REFUSED`` when that id is live. See `Outgoing` for the parts."""
         message = Outgoing(
@@ -116,6 +117,7 @@ class LeaseQueue:
             cost=cost_of(weight),
             key=key,
             mark=mark,
+            cap=cap,
         )
         return self.enqueue_many([message])[0]
 
@@ -183,7 +185,7 @@ class LeaseQueue:
         return scripts.peek(self.keys, first, limit).run(self.client)
 
     def purge(self, *, before: Callable[[list[str]], None] | None = None) -> int:
-        """Drop all ready and delayed messages; leased ones stay with their workers. Returns how many.
+        """Drop all ready, delayed and parked messages; leased ones stay with their workers. Returns how many.
 
         ``before`` is told the ids of each batch before it goes, so that their tasks can be ended first.
         """

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+from urllib.parse import quote
 
 #: A message of weight 1 moves its meeting's lane this far; a heavier weight moves it less.
 COST: Final = 1000
 NORMAL_PRIORITY: Final = 6
-HEADER: Final = re.compile(rb"(\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\S*)\n")
+LONGEST_NAME: Final = 200
+HEADER: Final = re.compile(rb"(\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\S*) ?(\S*)\n")
 
 
 class Verdict(StrEnum):
@@ -35,6 +37,7 @@ class Outgoing:
 
     ``mark`` names the submission: repeating it within ``dedupe_s`` after the message was acked enqueues nothing.
     ``priority`` runs from 0, the most important, to 9. ``lifetime_ms`` 0 means that the message never expires.
+    ``cap`` says under which cap it runs, see `cap_text`.
     """
 
     id: str
@@ -45,6 +48,7 @@ class Outgoing:
     cost: int = COST
     key: str = ""
     mark: str = ""
+    cap: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +108,17 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class QueueSize:
-    """How much a queue holds. ``oldest_s`` is the age of the next ready message, None when none is ready."""
+    """How much a queue holds; ``parked`` messages wait for a cap.
+
+    ``oldest_s`` is the age of the next ready message, None when none is ready.
+    """
 
     ready: dict[int, int]
     delayed: int
     leased: int
     dead: int
     foreign: int
+    parked: int
     oldest_s: float | None
     counters: dict[str, int]
 
@@ -121,11 +129,22 @@ class QueueSize:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a message is parked: its cap, how many of it are in work, how many may be, and start per second."""
+
+    cap: str
+    in_work: int
+    most: int | None
+    per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Where one message is.
 
-    ``place`` is ready, delayed, leased, dead or unknown. ``position`` counts the messages ahead of a ready one;
-    ``in_s`` is the time until a delayed one is due or a lease ends; ``owner`` holds the lease; ``reason`` of the death.
+    ``place`` is ready, delayed, parked, leased, dead or unknown. ``position`` counts the messages ahead of a ready
+    one, and those of the same cap ahead of a parked one, which ``blocked`` explains; ``in_s`` is the time until a
+    delayed one is due or a lease ends; ``owner`` holds the lease; ``reason`` of the death.
     """
 
     queue: str
@@ -136,3 +155,10 @@ class Explanation:
     in_s: float | None = None
     owner: str | None = None
     reason: str | None = None
+    blocked: Blocked | None = None
+
+
+def cap_text(name: str, most: int | None = None) -> str:
+    """Return a cap as messages carry it: its name, and how many may be in work where nothing else is set."""
+    quoted = quote(name, safe="")[:LONGEST_NAME]
+    return quoted if most is None else f"{quoted}={most}"

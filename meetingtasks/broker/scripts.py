@@ -12,10 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from urllib.parse import unquote
 
 from redis.exceptions import NoScriptError
 
-from meetingtasks.broker.records import Explanation, Fetched, Leased, Outgoing, Placed, QueueSize, Stored, Verdict
+from meetingtasks.broker.records import (
+    Blocked,
+    Explanation,
+    Fetched,
+    Leased,
+    Outgoing,
+    Placed,
+    QueueSize,
+    Stored,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from meetingtasks.broker.client import Client, Pipeline
@@ -37,6 +48,7 @@ NAMES: Final = (
     "peek",
     "purge",
     "explain",
+    "limit",
     "quarantine",
     "collect",
 )
@@ -127,7 +139,7 @@ def enqueue(keys: QueueKeys, messages: Iterable[Outgoing], *, dedupe_ms: int) ->
     """Put messages into a queue, each at most once."""
     args: list[Value] = [dedupe_ms]
     for m in messages:
-        args += (m.id, m.mark, m.priority, m.delay_ms, m.lifetime_ms, m.cost, m.key, m.payload)
+        args += (m.id, m.mark, m.priority, m.delay_ms, m.lifetime_ms, m.cost, m.key, m.cap, m.payload)
     return Call(load("enqueue"), keys.block, args, lambda reply: [PLACED[number] for number in reply])
 
 
@@ -233,7 +245,7 @@ def size(keys: QueueKeys) -> Call[QueueSize]:
     """Count everything."""
 
     def read(reply: Any) -> QueueSize:
-        ready, delayed, leased, dead, foreign, first_ms, now_ms, flat = reply
+        ready, delayed, leased, dead, foreign, first_ms, now_ms, flat, parked = reply
         oldest_s = None if int(first_ms) < 0 else (int(now_ms) - int(first_ms)) / 1000
         counters = {flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)}
         return QueueSize(
@@ -242,6 +254,7 @@ def size(keys: QueueKeys) -> Call[QueueSize]:
             leased=leased,
             dead=dead,
             foreign=foreign,
+            parked=parked,
             oldest_s=oldest_s,
             counters=counters,
         )
@@ -285,9 +298,23 @@ def explain(keys: QueueKeys, message_id: str) -> Call[Explanation]:
         if place == "leased":
             expiry, owner = detail.split(" ", 1)
             return Explanation(keys.queue, message_id, place, stored, in_s=(float(expiry) - now) / 1000, owner=owner)
+        if place == "parked":
+            position, name, in_work, most, rate = detail.split(" ")
+            known = Blocked(
+                cap=unquote(name),
+                in_work=int(in_work),
+                most=None if most == "inf" else int(most),
+                per_s=float(rate) or None,
+            )
+            return Explanation(keys.queue, message_id, place, stored, position=int(position), blocked=known)
         return Explanation(keys.queue, message_id, place, stored, reason=detail or None)
 
     return Call(load("explain"), keys.block, [message_id], read)
+
+
+def limit(keys: QueueKeys, name: str, text: str) -> Call[int]:
+    """Set the cap of a name (stored form, see `cap_text`), or with an empty text the default; returns those in work."""
+    return Call(load("limit"), keys.block, [name, text], int)
 
 
 def quarantine(

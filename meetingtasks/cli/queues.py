@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from meetingtasks.cli import output
+from meetingtasks.cli import caps, output
 from meetingtasks.cli.command import Command, Common, common_options, write_examples
 from meetingtasks.cli.fleet import open_fleet, settings_for
 from meetingtasks.queues import Queues
@@ -15,10 +15,11 @@ _EXAMPLES = (
     "meetingtasks queues peek ai_tasks --limit 5",
     "meetingtasks queues explain 7c0e5a3e-4a0f-4f0e-9d0a-0d6f6f0e5a3e",
     "meetingtasks queues purge custom_tasks --yes",
+    "meetingtasks queues limit ai_tasks --type speech_recognition --most 4",
 )
 _COLUMNS = ("critical_pending", "high_pending", "normal_pending", "low_pending")
-_COUNTS = ("delayed_count", "processing_count", "dead_letter_count")
-_TITLES = ("queue", "service", "critical", "high", "normal", "low", "delayed", "running", "dead", "oldest")
+_COUNTS = ("delayed_count", "capped_count", "processing_count", "dead_letter_count")
+_TITLES = ("queue", "service", "critical", "high", "normal", "low", "delayed", "capped", "running", "dead", "oldest")
 
 
 class _Group(click.Group):
@@ -36,6 +37,9 @@ def open_queues(common: Common) -> Queues:
 @click.group(cls=_Group)
 def queues() -> None:
     """Look into the queues."""
+
+
+queues.add_command(caps.limit)
 
 
 @queues.command(name="list", cls=Command, examples=(_EXAMPLES[0],))

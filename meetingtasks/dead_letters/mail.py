@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from meetingtasks.app import declare_queue, has_companion
 from meetingtasks.broker import Outgoing, outgoing, scripts
 from meetingtasks.broker.keys import QueueKeys
+from meetingtasks.caps import cap_of
 from meetingtasks.dead_letters.message import key_of, message_of, time_limits
 from meetingtasks.errors import BusinessError, TaskConflict
 from meetingtasks.records import TaskRecord
@@ -67,7 +68,7 @@ class DeadLetterMail:
         for one in going:
             message = message_of(one, broker_url=self._settings.broker_url)
             outgoing.mark(message)
-            by_queue[one.queue].append(outgoing.prepare(message))
+            by_queue[one.queue].append(outgoing.prepare(message, cap_of))
         pipe.script_load(scripts.load("enqueue").source)
         for queue, messages in by_queue.items():
             scripts.enqueue(QueueKeys(queue), messages, dedupe_ms=0).put_on(pipe)

@@ -7,12 +7,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from meetingtasks.broker.keys import TOKEN
+from meetingtasks.broker import scripts
+from meetingtasks.broker.keys import TOKEN, WHOLE_QUEUE
 from meetingtasks.broker.queue import LeaseOptions, LeaseQueue
-from meetingtasks.broker.records import COST, Leased, Outgoing, Placed, Verdict
+from meetingtasks.broker.records import COST, Leased, Outgoing, Placed, Verdict, cap_text
 
 IDS = st.integers(0, 15).map("task:{}".format)
 KEYS = st.sampled_from(["", "board meeting", "stand-up"]).map(lambda key: key.replace(" ", "%20"))
+CAPS = st.sampled_from([("", None), ("speech", 2), ("video", 1), ("mail", None)])
+NAMES = ("speech", "video", "mail")
 MAX_DELIVERIES = 3
 
 
@@ -25,7 +28,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.client = client
         self.queue = LeaseQueue(client, "ai_tasks", options=LeaseOptions(max_deliveries=MAX_DELIVERIES, dedupe_s=0))
         self.keys = self.queue.keys
-        self.places: dict[str, str] = {}  # id -> ready, delayed, leased, dead
+        self.places: dict[str, str] = {}  # id -> waiting (ready or parked), delayed, leased, dead
+        self.caps: dict[str, str] = {}  # id -> name of its cap
+        self.most: dict[str, int | None] = {"speech": 2, "video": 1, "mail": None, WHOLE_QUEUE: None}
+        self.condemned: set[str] = set()  # leased ids that nobody runs
         self.ranks: dict[str, tuple[float, bytes]] = {}  # id -> rank and member of a message that was ready once
         self.deliveries: Counter[str] = Counter()
         self.held: dict[str, Leased] = {}
@@ -40,20 +46,25 @@ class QueueMachine(RuleBasedStateMachine):
         key=KEYS,
         delayed=st.booleans(),
         cost=st.sampled_from([1, COST, 5000]),
+        cap=CAPS,
     )
-    def enqueue(self, message_id: str, priority: int, key: str, delayed: bool, cost: int) -> None:
+    def enqueue(
+        self, *, message_id: str, priority: int, key: str, delayed: bool, cost: int, cap: tuple[str, int | None]
+    ) -> None:
         delay_ms = 3_600_000 if delayed else 0
-        message = Outgoing(message_id, b"{}", priority=priority, delay_ms=delay_ms, key=key, cost=cost)
+        text = cap_text(*cap) if cap[0] else ""
+        message = Outgoing(message_id, b"{}", priority=priority, delay_ms=delay_ms, key=key, cost=cost, cap=text)
         (placed,) = self.queue.enqueue_many([message])
         was = self.places.get(message_id)
-        if was in ("ready", "delayed", "leased"):
+        if was in ("waiting", "delayed", "leased"):
             assert placed is Placed.REFUSED
             return
         assert placed is (Placed.DELAYED if delayed else Placed.READY)
         self.gone["superseded"] += was == "dead"
         self.gone["enqueued"] += 1
         self.deliveries[message_id] = 0
-        self.places[message_id] = placed.value
+        self.places[message_id] = "delayed" if delayed else "waiting"
+        self.caps[message_id] = cap[0]
 
     # ---- what time does
 
@@ -63,7 +74,7 @@ class QueueMachine(RuleBasedStateMachine):
         message_id = data.draw(st.sampled_from(self._in("delayed")))
         self.client.zadd(self.keys.delayed, {message_id: 1})
         self.queue.fetch(0, consumer="clock")
-        self.places[message_id] = "ready"
+        self.places[message_id] = "waiting"
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -76,6 +87,7 @@ class QueueMachine(RuleBasedStateMachine):
         if self.deliveries[message.id] >= MAX_DELIVERIES:
             assert [(m.id, m.verdict) for m in condemned] == [(message.id, Verdict.EXHAUSTED)]
             self.held[message.id] = condemned[0]
+            self.condemned.add(message.id)
         else:
             assert condemned == []
             self._is_back(message.id)
@@ -84,11 +96,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(n=st.integers(0, 5))
     def fetch(self, n: int) -> None:
-        expected = [stored.id for stored in self.queue.peek(100)][:n]
+        expected = self._may_start(n)
         fetched = self.queue.fetch(n, consumer="worker")
         assert [message.id for message in fetched] == expected
         for message in fetched:
-            assert self.places[message.id] == "ready"
+            assert self.places[message.id] == "waiting"
             assert message.stored.deliveries == self.deliveries[message.id]
             self.places[message.id] = "leased"
             self.held[message.id] = message
@@ -147,17 +159,30 @@ class QueueMachine(RuleBasedStateMachine):
 
     # ---- what an operator does
 
+    @rule(name=st.sampled_from([*NAMES, WHOLE_QUEUE]), most=st.sampled_from([None, 0, 1, 2, 3]))
+    def limit(self, name: str, most: int | None) -> None:
+        self.most[name] = most
+        scripts.limit(self.keys, name, f"{'-' if most is None else most} - 1").run(self.client)
+
+    @precondition(lambda self: "waiting" in self.places.values())
+    @rule(data=st.data())
+    def drop_one(self, data: st.DataObject) -> None:
+        message_id = data.draw(st.sampled_from(self._in("waiting")))
+        assert scripts.purge(self.keys, [message_id]).run(self.client) == [message_id]
+        del self.places[message_id]
+        self.gone["purged"] += 1
+
     @precondition(lambda self: "dead" in self.places.values())
     @rule(data=st.data())
     def revive(self, data: st.DataObject) -> None:
         message_id = data.draw(st.sampled_from(self._in("dead")))
         assert self.queue.revive([message_id]) == [message_id]
         self.deliveries[message_id] = 0
-        self.places[message_id] = "ready"
+        self.places[message_id] = "waiting"
 
     @rule()
     def purge(self) -> None:
-        waiting = self._in("ready") + self._in("delayed")
+        waiting = self._in("waiting") + self._in("delayed")
         assert self.queue.purge() == len(waiting)
         for message_id in waiting:
             del self.places[message_id]
@@ -169,26 +194,52 @@ class QueueMachine(RuleBasedStateMachine):
     def each_message_is_in_one_place(self) -> None:
         found: Counter[str] = Counter()
         ready = [member[16:].decode() for member in self.client.zrange(self.keys.ready, 0, -1)]
+        parked = [member.split(b" ", 1)[1][32:].decode() for member in self.client.zrange(self.keys.parked, 0, -1)]
         delayed = [member.decode() for member in self.client.zrange(self.keys.delayed, 0, -1)]
         leased = [member.split(b" ", 1)[1].decode() for member in self.client.zrange(self.keys.leases, 0, -1)]
         dead = [member.decode() for member in self.client.zrange(self.keys.dead, 0, -1)]
-        for place, ids in {"ready": ready, "delayed": delayed, "leased": leased, "dead": dead}.items():
+        for place, ids in {"waiting": ready + parked, "delayed": delayed, "leased": leased, "dead": dead}.items():
             assert sorted(ids) == sorted(self._in(place)), place
             found.update(ids)
         assert set(found.values()) <= {1}
         live = {message_id.decode() for message_id in self.client.hkeys(self.keys.messages)}
-        assert live == {*ready, *delayed, *leased}
+        assert live == {*ready, *parked, *delayed, *leased}
         assert {message_id.decode() for message_id in self.client.hkeys(self.keys.graves)} == set(dead)
 
     @invariant()
-    def the_list_is_as_long_as_messages_wait(self) -> None:
-        assert self.client.lrange(self.keys.list, 0, -1) == [TOKEN] * len(self._in("ready"))
+    def the_list_is_as_long_as_messages_may_start(self) -> None:
+        may_start = min(self.client.zcard(self.keys.ready), max(0, self._free(WHOLE_QUEUE, self._in_work())))
+        assert self.client.lrange(self.keys.list, 0, -1) == [TOKEN] * int(may_start)
+
+    @invariant()
+    def places_are_those_of_messages_in_work(self) -> None:
+        found: Counter[str] = Counter()
+        for member in self.client.zrange(self.keys.working, 0, -1):
+            name, message_id = member.decode().split(" ", 1)
+            assert self.caps[message_id] == name
+            assert self.places[message_id] == "leased"
+            found[name] += 1
+        for name, most in self.most.items():
+            if most is not None and name != WHOLE_QUEUE:
+                assert found[name] == self._in_work()[name]
+
+    @invariant()
+    def who_is_parked_is_explained(self) -> None:
+        for member in self.client.zrange(self.keys.parked, 0, 0):
+            message_id = member.split(b" ", 1)[1][32:].decode()
+            explained = self.queue.explain(message_id)
+            assert (explained.place, explained.position) == ("parked", 0)
+            assert explained.blocked is not None
+            assert explained.blocked.cap == self.caps[message_id]
+            assert explained.blocked.most == self.most[self.caps[message_id]]
 
     @invariant()
     def messages_are_conserved(self) -> None:
         size = self.queue.size()
         ended = self.gone["acked"] + self.gone["purged"] + self.gone["superseded"]
-        assert size.counters["enqueued"] == size.total_ready + size.delayed + size.leased + size.dead + ended
+        assert size.counters["enqueued"] == (
+            size.total_ready + size.parked + size.delayed + size.leased + size.dead + ended
+        )
         assert (size.counters["acked"], size.counters["purged"]) == (self.gone["acked"], self.gone["purged"])
 
     @invariant()
@@ -198,24 +249,56 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_rank_is_kept(self) -> None:
-        ready = {member[16:].decode(): (rank, member) for member, rank in self._ready()}
+        waiting = self._waiting()
         for message_id, place in self.places.items():
-            if place == "ready":
-                self.ranks[message_id] = ready[message_id]
+            if place == "waiting":
+                self.ranks[message_id] = waiting[message_id]
 
     def _is_back(self, message_id: str) -> None:
-        self.places[message_id] = "ready"
-        now = {member[16:].decode(): (rank, member) for member, rank in self._ready()}
-        assert now[message_id] == self.ranks[message_id]
+        self.places[message_id] = "waiting"
+        assert self._waiting()[message_id] == self.ranks[message_id]
+
+    def _waiting(self) -> dict[str, tuple[float, bytes]]:
+        """Return rank and member of every message that is ready or parked."""
+        found = {member[16:].decode(): (rank, member) for member, rank in self._ready()}
+        for entry in self.client.zrange(self.keys.parked, 0, -1):
+            member = entry.split(b" ", 1)[1]
+            found[member[32:].decode()] = (float(member[:16]), member[16:])
+        return found
 
     def _ready(self) -> list[tuple[bytes, float]]:
         return self.client.zrange(self.keys.ready, 0, -1, withscores=True)
+
+    def _may_start(self, n: int) -> list[str]:
+        """Return who starts next: by rank, whoever's cap has room."""
+        chosen: list[str] = []
+        counted = self._in_work()
+        for message_id, _ in sorted(self._waiting().items(), key=lambda item: item[1]):
+            if len(chosen) < n and all(self._free(name, counted) > 0 for name in self._caps_of(message_id)):
+                chosen.append(message_id)
+                counted.update(self._caps_of(message_id))
+        return chosen
+
+    def _caps_of(self, message_id: str) -> list[str]:
+        return [name for name in (self.caps[message_id], WHOLE_QUEUE) if name]
+
+    def _in_work(self) -> Counter[str]:
+        leased = self._in("leased")
+        counted = Counter(self.caps[message_id] for message_id in leased if message_id not in self.condemned)
+        counted[WHOLE_QUEUE] = len(leased)
+        return counted
+
+    def _free(self, name: str, counted: Counter[str]) -> float:
+        most = self.most.get(name)
+        return float("inf") if most is None else most - counted[name]
 
     def _in(self, place: str) -> list[str]:
         return sorted(message_id for message_id, found in self.places.items() if found == place)
 
     def _drop(self, data: st.DataObject) -> Leased:
-        return self.held.pop(data.draw(st.sampled_from(sorted(self.held))))
+        message = self.held.pop(data.draw(st.sampled_from(sorted(self.held))))
+        self.condemned.discard(message.id)
+        return message
 
     def _everything(self) -> dict[bytes, bytes]:
         self.client.hdel(self.keys.state, "seen")

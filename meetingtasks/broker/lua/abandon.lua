@@ -10,7 +10,7 @@ for _, held in ipairs(redis.call('ZRANGE', q.leases, 0, -1)) do
     local id = string.sub(held, #prefix + 1)
     local value = redis.call('HGET', q.messages, id)
     local m = value and read(value)
-    redis.call('ZREM', q.leases, held)
+    end_lease(q, id, ARGV[1])
     if m then
       make_ready(q, id, m)
       released = released + 1
@@ -18,4 +18,5 @@ for _, held in ipairs(redis.call('ZRANGE', q.leases, 0, -1)) do
   end
 end
 settle(q)
+tell_of_places(q)
 return released

@@ -15,4 +15,5 @@ for i = 2, #ARGV, 3 do
 end
 count(q, 'acked', done)
 remember(q, marks, now_ms(), tonumber(ARGV[1]))
+tell_of_places(q)
 return answers

@@ -13,4 +13,5 @@ for i = 1, #ARGV, 2 do
   answers[#answers + 1] = owned and 1 or 0
 end
 count(q, 'expired', gone)
+tell_of_places(q)
 return answers

@@ -14,9 +14,10 @@ local silence_ms, grace_ms, dedupe_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), to
 local longest_block_ms, turn = tonumber(ARGV[8]), tonumber(ARGV[9])
 local SWEEP = 200  -- due messages and expired leases that one call looks after, per queue
 local VERDICTS = 100  -- messages that one call condemns
+local PARKED = 1000  -- messages that one call parks
 local now = now_ms()
-local queues, out, lost, condemned = {}, {}, {}, 0
-for offset = 0, #KEYS - 12, 12 do
+local queues, out, lost, condemned, parked = {}, {}, {}, 0, 0
+for offset = 0, #KEYS - 16, 16 do
   queues[#queues + 1] = queue(offset)
 end
 
@@ -88,8 +89,8 @@ end
 local function recover(number, q)
   local recovered = 0
   for _, held in ipairs(redis.call('ZRANGEBYSCORE', q.leases, '-inf', int(now), 'LIMIT', 0, SWEEP)) do
-    redis.call('ZREM', q.leases, held)
-    local id = string.match(held, '^%S+ (.*)$')
+    local owner_then, id = string.match(held, '^(%S+) (.*)$')
+    end_lease(q, id, owner_then)
     local value = redis.call('HGET', q.messages, id)
     local m = value and read(value)
     if m then
@@ -104,6 +105,54 @@ local function recover(number, q)
     end
   end
   count(q, 'recovered', recovered)
+end
+
+-- What is parked comes back at its rank as far as its cap has room. Only names that something happened to are looked at.
+local function wake(q)
+  if not has_caps(q) then return end
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', q.waking, '-inf', int(now), 'LIMIT', 0, SWEEP)) do
+    local from, to = lane_of(name)
+    local at, again = #name + 2, nil
+    local head = redis.call('ZRANGEBYLEX', q.parked, from, to, 'LIMIT', 0, 1)[1]
+    local value = head and redis.call('HGET', q.messages, string.sub(head, at + 32))
+    local m = value and read(value)
+    if m then
+      local free, due = room(q, cap_named(q, m.cap))
+      local back = {}
+      if free >= 1 then back = redis.call('ZRANGEBYLEX', q.parked, from, to, 'LIMIT', 0, math.min(free, SWEEP)) end
+      for _, found in ipairs(back) do
+        redis.call('ZREM', q.parked, found)
+        redis.call('ZADD', q.ready, int(tonumber(string.sub(found, at, at + 15))), string.sub(found, at + 16))
+      end
+      again = #back == SWEEP and 0 or due
+    elseif head then
+      redis.call('ZREM', q.parked, head)
+      count(q, 'corrupt', 1)
+      again = 0
+    end
+    if again then redis.call('ZADD', q.waking, int(again), name) else redis.call('ZREM', q.waking, name) end
+  end
+end
+
+local function park(q, cap, rank, found, due)
+  local seq, id = tonumber(string.sub(found, 1, 16)), string.sub(found, 17)
+  redis.call('ZADD', q.parked, 0, parked_member(cap.name, rank, seq, id))
+  if due then redis.call('ZADD', q.waking, int(due), cap.name) end
+  q.has_caps = true
+  parked = parked + 1
+end
+
+-- Names of which something started: whether more may start, or when.
+local function look_after(q)
+  if not q.started or redis.call('EXISTS', q.parked) == 0 then return end
+  for name, cap in pairs(q.started) do
+    local from, to = lane_of(name)
+    local free, due = room(q, cap)
+    local again = free >= 1 and 0 or due
+    if again and redis.call('ZLEXCOUNT', q.parked, from, to) > 0 then
+      redis.call('ZADD', q.waking, int(again), name)
+    end
+  end
 end
 
 -- Virtual time follows what is handed out; lanes that it has passed are forgotten.
@@ -121,28 +170,50 @@ end
 local function take(number, q, limit)
   local popped = redis.call('ZPOPMIN', q.ready, limit)
   if #popped == 0 then return 0 end
-  local ids, reached, taken = {}, {}, 0
-  for i = 1, #popped, 2 do
-    ids[#ids + 1] = string.sub(popped[i], 17)
-    local rank = tonumber(popped[i + 1])
-    local level = math.floor(rank / BAND)
-    reached[level] = rank - level * BAND
-  end
-  advance(q, reached)
+  local ids, reached, taken, whole = {}, {}, 0, cap_named(q, ALL)
+  for i = 1, #popped, 2 do ids[#ids + 1] = string.sub(popped[i], 17) end
   local values = redis.call('HMGET', q.messages, unpack(ids))
   for i, id in ipairs(ids) do
-    local value = values[i]
-    local expires = value and string.match(value, '^%d+ %d+ %d+ %d+ %d+ %d+ (%d+) ')
+    local value, rank, stays = values[i], tonumber(popped[2 * i]), false
+    local expires, text
+    if value then expires, text = string.match(value, '^%d+ %d+ %d+ %d+ %d+ %d+ (%d+) %d+ %S* ?(%S*)\n') end
     if not expires then
       count(q, 'corrupt', 1)
     elseif expires ~= '0' and tonumber(expires) <= now then
       hand_out(number, q, id, 'expired', value)
+      if text ~= '' then rouse(q, text) end
     else
-      hand_out(number, q, id, '', value)
-      taken = taken + 1
+      local cap = text ~= '' and cap_named(q, text)
+      if cap and not cap.is_open then
+        local free, due = room(q, cap)
+        if free < 1 then
+          park(q, cap, rank, popped[2 * i - 1], due)
+          stays = true
+        else
+          start(q, cap, id)
+          q.started = q.started or {}
+          q.started[cap.name] = cap
+        end
+      end
+      if not stays then
+        if not whole.is_open then start(q, whole, id) end
+        hand_out(number, q, id, '', value)
+        taken = taken + 1
+      end
+    end
+    if not stays then
+      local level = math.floor(rank / BAND)
+      reached[level] = rank - level * BAND
     end
   end
+  advance(q, reached)
   return taken
+end
+
+-- How many the whole queue's cap lets start.
+local function open_places(q)
+  local whole = cap_named(q, ALL)
+  return whole.is_open and math.huge or (room(q, whole))
 end
 
 -- The highest priority over all queues; queues of equal priority in turn.
@@ -152,6 +223,7 @@ local function choose()
     local number = (turn + i) % #queues + 1
     local head = redis.call('ZRANGE', queues[number].ready, 0, 0, 'WITHSCORES')[2]
     local level = head and math.floor(tonumber(head) / BAND)
+    if level and level <= best and open_places(queues[number]) < 1 then level = nil end
     if level and level < best then
       best, tied, chosen = level, 1, number
     elseif level and level == best then
@@ -163,11 +235,13 @@ end
 
 local function take_from_all()
   local left = wanted
-  while left > 0 and condemned < VERDICTS do
+  while left > 0 and condemned < VERDICTS and parked < PARKED do
     local number, level, tied = 1, nil, 1
     if #queues > 1 then number, level, tied = choose() end
     if not number then break end
-    local q, limit = queues[number], math.min(left, CHUNK)
+    local q = queues[number]
+    local limit = math.min(left, CHUNK, open_places(q))
+    if limit < 1 then break end
     if level then
       local same = redis.call('ZCOUNT', q.ready, int(level * BAND), '(' .. int((level + 1) * BAND))
       limit = tied > 1 and 1 or math.min(limit, same)
@@ -196,16 +270,26 @@ for number, q in ipairs(queues) do
   mind_the_gap(q)
   promote(q)
   recover(number, q)
+  wake(q)
 end
 local left = take_from_all()
 local next_due, foreign = math.huge, 0
 for _, q in ipairs(queues) do
-  settle(q)
   if q.taken then lease(q) end
-  if redis.call('ZCARD', q.ready) == 0 then close_lanes(q) end
+  look_after(q)
+  settle(q)
+  local is_empty = redis.call('ZCARD', q.ready) == 0
+  if is_empty and not (has_caps(q) and redis.call('EXISTS', q.parked) == 1) then close_lanes(q) end
   local due = redis.call('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')[2]
   local expiry = redis.call('ZRANGE', q.leases, 0, 0, 'WITHSCORES')[2]
-  next_due = math.min(next_due, due and tonumber(due) or math.huge, expiry and tonumber(expiry) or math.huge)
+  local wakes = has_caps(q) and redis.call('ZRANGE', q.waking, 0, 0, 'WITHSCORES')[2]
+  next_due = math.min(next_due, due and tonumber(due) or math.huge, expiry and tonumber(expiry) or math.huge,
+    wakes and tonumber(wakes) or math.huge)
+  local whole = cap_named(q, ALL)
+  if not is_empty and not whole.is_open then
+    local _, paid = room(q, whole)
+    next_due = math.min(next_due, paid or math.huge)
+  end
   foreign = foreign + redis.call('LLEN', q.inbox)
 end
 local wait_ms = next_due == math.huge and -1 or math.max(0, math.ceil(next_due - now))

@@ -20,4 +20,5 @@ for i = 3, #ARGV, 2 do
   answers[#answers + 1] = owned and 1 or 0
 end
 count(q, 'dead', died)
+tell_of_places(q)
 return answers

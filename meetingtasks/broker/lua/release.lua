@@ -33,4 +33,5 @@ for i = 4, #ARGV, 2 do
   answers[#answers + 1] = answer
 end
 settle(q)
+tell_of_places(q)
 return answers
