@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ME = Path(__file__).resolve().relative_to(ROOT)
 LONGEST_FILE_LINES = 300
 LONGER_FOR_A_REASON = {
-    "tests/property/test_broker_scripts.py": "one model of one queue: every rule and invariant speaks of the same fields",
+    "tests/property/test_broker_scripts.py": "one model of one queue, whose rules share its fields",
     "meetingtasks/payloads/ai.py": "the payload and result models of one service stand together",
     "meetingtasks/payloads/media.py": "the payload and result models of one service stand together",
     "meetingtasks/broker/consuming.py": "one fetch at a time, and all that may end it",
