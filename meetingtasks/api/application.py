@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from meetingtasks.api import health, openapi, problems, queues, runs, task_types, tasks, websocket
+from meetingtasks.api import events, health, openapi, problems, queues, runs, task_types, tasks, websocket
 from meetingtasks.api.edge import Edge
 from meetingtasks.api.fleet import Fleet
 from meetingtasks.api.guard import checked
@@ -28,6 +28,7 @@ ROUTERS: Final[tuple[tuple[str, APIRouter], ...]] = (
     ("", health.router),
     (PREFIX, tasks.router),
     (PREFIX, runs.router),
+    (PREFIX, events.router),
     (PREFIX, queues.router),
     (PREFIX, task_types.router),
 )
@@ -37,7 +38,7 @@ def create_api(
     settings: Settings | None = None,
     *,
     insecure_local: bool = False,
-    open_fleet: Callable[[Settings], Fleet] = Fleet.open,
+    open_fleet: Callable[[Settings, Streams], Fleet] = Fleet.open,
 ) -> FastAPI:
     """Return the application, for any ASGI server.
 
@@ -48,7 +49,7 @@ def create_api(
 
     @asynccontextmanager
     async def life(api: FastAPI) -> AsyncIterator[None]:
-        api.state.fleet = await run_in_threadpool(open_fleet, chosen)
+        api.state.fleet = await run_in_threadpool(open_fleet, chosen, api.state.streams)
         try:
             async with websocket.opened(api):
                 yield

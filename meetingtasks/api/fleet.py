@@ -8,7 +8,9 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from meetingtasks.access import ApiKeys
+from meetingtasks.api.streams import Streams
 from meetingtasks.dispatcher import TaskDispatcher
+from meetingtasks.progress_watch import ProgressWatch
 from meetingtasks.queues import Queues
 from meetingtasks.settings import Settings
 from meetingtasks.store.api_keys import ApiKeyStore
@@ -24,10 +26,12 @@ class Fleet:
     queues: Queues
     runs: RunStore
     keys: ApiKeys
+    progress: ProgressWatch
+    streams: Streams
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """Connect; the broker may be away."""
+    def open(cls, settings: Settings, streams: Streams) -> Self:
+        """Connect; the broker may be away. ``streams`` end when the server does, before the fleet is closed."""
         dispatcher = TaskDispatcher(settings=settings)
         client = dispatcher.store.client
         return cls(
@@ -36,10 +40,13 @@ class Fleet:
             queues=Queues(settings),
             runs=RunStore(client, record_ttl_s=settings.record_ttl_s),
             keys=ApiKeys(ApiKeyStore(client)),
+            progress=ProgressWatch(dispatcher.store),
+            streams=streams,
         )
 
     def close(self) -> None:
         """End its threads and connections."""
+        self.progress.stop()
         self.dispatcher.stop()
 
 

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from meetingtasks.api.body import DESCRIBES
 from meetingtasks.api.guard import OPEN, rule_of
+from meetingtasks.api.problems import ProblemBody
 
 _REF: Final = "#/components/schemas/{model}"
 
@@ -38,11 +39,19 @@ def _made(api: FastAPI, routes: Mapping[str, APIRoute]) -> dict[str, Any]:
             rule = rule_of(route)
             if rule != OPEN:
                 operation["security"] = [{"bearer": [rule]}]
+                _tell_errors(operation["responses"])
             if path in bodies:
                 schema = refs[bodies[path], "validation"]
                 body = operation.setdefault("requestBody", {"required": True, "content": {}})
                 body["content"]["application/json"] = {"schema": schema}
     return found
+
+
+def _tell_errors(responses: dict[str, Any]) -> None:
+    """Say that errors are told in our one form, whatever a route's good answers are; FastAPI guesses others."""
+    for status, answer in responses.items():
+        if status >= "400":
+            answer["content"] = {"application/json": {"schema": {"$ref": _REF.format(model=ProblemBody.__name__)}}}
 
 
 def _bodies(dependant: Dependant) -> Iterator[type[BaseModel]]:

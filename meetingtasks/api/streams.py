@@ -41,11 +41,10 @@ class Stream(Generic[Item]):
         except TimeoutError:
             return None
 
-    def newest(self, item: Item) -> Item:
-        """Return the last of what waits now, ``item`` when nothing does; for those who want only where it stands."""
+    def drain(self) -> None:
+        """Forget what waits now, for a reader that only wants to know that something came."""
         while not self._items.empty():
-            item = self._items.get_nowait() or item
-        return item
+            self._items.get_nowait()
 
     def _call(self, item: Item | None) -> None:
         if not self._loop.is_closed():

@@ -3,6 +3,10 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from meetingtasks.records import Progress
+from meetingtasks.states import TaskState
+from meetingtasks.store.tasks import End, Run
+
 TASKS = "/api/v1/tasks"
 
 
@@ -76,3 +80,25 @@ def test_a_bad_body_is_refused_with_its_place(client: TestClient, raw: bytes, st
 @pytest.mark.parametrize("kind", ["text/plain", "application/json; charset=utf-16", ""])
 def test_another_content_type_is_refused(client: TestClient, kind: str) -> None:
     assert client.post(TASKS, content=b"{}", headers={"Content-Type": kind}).status_code == 415
+
+
+def test_d4_38_a_result_is_had_once_its_task_has_completed(client: TestClient) -> None:
+    task_id = client.post(TASKS, json={"type": "content_generation", "payload": {"topic": "x"}}).json()["task_id"]
+    path = f"{TASKS}/{task_id}/result"
+    store = client.app.state.fleet.dispatcher.store  # type: ignore[attr-defined]
+    assert client.get(path).status_code == 409
+    store.start(task_id, Run(token="t", worker="w@h", pid=1), retries=0, otherwise={})  # noqa: S106 - a fencing token
+    store.finish(task_id, "t", End(state=TaskState.COMPLETED, result={"content": "done"}))
+    expected = {"task_id": task_id, "status": "completed", "result": {"content": "done"}, "partial": False}
+    assert client.get(path).json() == expected
+    late = client.delete(f"{TASKS}/{task_id}")
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "task_conflict")
+    assert client.get(f"{TASKS}/nobody/result").status_code == 404
+
+
+def test_d4_35_a_running_task_is_told_to_stop_and_an_ended_one_is_a_conflict(client: TestClient) -> None:
+    task_id = client.post(TASKS, json={"type": "content_generation", "payload": {"topic": "x"}}).json()["task_id"]
+    store = client.app.state.fleet.dispatcher.store  # type: ignore[attr-defined]
+    store.start(task_id, Run(token="t", worker="w@h", pid=1), retries=0, otherwise={})  # noqa: S106 - a fencing token
+    assert client.delete(f"{TASKS}/{task_id}").json()["status"] == "running"
+    assert store.progress(task_id, "t", Progress(percent=1)) == "cancel"
