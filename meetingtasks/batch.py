@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from celery import Celery
@@ -11,6 +11,7 @@ from celery import Celery
 from meetingtasks import outbox
 from meetingtasks.app import has_companion
 from meetingtasks.errors import TaskConflict
+from meetingtasks.idempotency import Duplicate
 from meetingtasks.outbox.away import is_away
 from meetingtasks.requests import TaskResponse
 from meetingtasks.sending import send
@@ -23,17 +24,24 @@ LIMIT: Final = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """The submit ids of those whose chosen task id was taken, and whether the others are kept in the outbox."""
+    """The submit ids of those whose chosen task id was taken, and whether the others are kept in the outbox.
+
+    ``there``: what those are told, by their task ids, whose id or idempotency key is in the outbox already.
+    """
 
     taken: frozenset[str] = frozenset()
     kept: bool = False
+    there: Mapping[str, Duplicate | TaskConflict] = field(default_factory=dict)
 
     def answer(self, submission: Submission) -> TaskResponse:
         """Return what the caller is told of one submission."""
         task_id = submission.task_id
-        if submission.values.get("submit_id") not in self.taken:
+        told = self.there.get(task_id)
+        if isinstance(told, Duplicate):
+            return TaskResponse(task_id=told.task_id, status=TaskState.BUFFERED, duplicate=True)
+        if told is None and submission.values.get("submit_id") not in self.taken:
             return TaskResponse(task_id=task_id, status=TaskState.BUFFERED if self.kept else submission.state)
-        conflict = TaskConflict(f"the task id {task_id} is taken", task_id=task_id)
+        conflict = told or TaskConflict(f"the task id {task_id} is taken", task_id=task_id)
         return TaskResponse(task_id=task_id, status=TaskState.FAILED, error=conflict.body())
 
 
@@ -58,7 +66,8 @@ def _hand_over(app: Celery, kept: outbox.Outbox, submissions: Sequence[Submissio
     capture = outbox.Capture(kept)
     for submission in submissions:
         send(app, submission, producer=capture, recorded=True)
-    handed = kept.hand_over(capture.entries)
+    entries = [replace(entry, claim=s.claim) for entry, s in zip(capture.entries, submissions, strict=True)]
+    handed = kept.hand_over(entries)
     if not handed.kept:
         try:
             return Sent(taken=_not_ours(kept.sender.store, submissions))
@@ -66,9 +75,8 @@ def _hand_over(app: Celery, kept: outbox.Outbox, submissions: Sequence[Submissio
             if not is_away(error):
                 raise
             kept.lost(error)  # nobody says whose ids were free: all are kept too, and each is taken once
-            handed = kept.keep([entry.tried() for entry in capture.entries])
-    taken = {str(s.values["submit_id"]) for s in submissions if s.task_id in handed.taken}
-    return Sent(taken=frozenset(taken), kept=True)
+            handed = kept.keep([entry.tried() for entry in entries])
+    return Sent(there=handed.taken, kept=True)
 
 
 def _not_ours(store: TaskStore, submissions: Sequence[Submission]) -> frozenset[str]:

@@ -156,7 +156,7 @@ class TaskDispatcher:
     def _settled(self, outcomes: Sequence[Submission | TaskResponse]) -> list[Submission | TaskResponse]:
         """Answer those whose idempotency key was used before."""
         good = [outcome for outcome in outcomes if isinstance(outcome, Submission)]
-        settled = iter(settle(self.store, good))
+        settled = iter(settle(self.store, good) if self.outbox is None else self.outbox.settle(good))
         return [self._told(next(settled)) if isinstance(outcome, Submission) else outcome for outcome in outcomes]
 
     def _told(self, settled: Submission | Duplicate | TaskConflict) -> Submission | TaskResponse:

@@ -11,15 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from meetingtasks.errors import TaskConflict
 from meetingtasks.requests import TaskRequest
 from meetingtasks.store.tasks import TaskStore
-
-if TYPE_CHECKING:
-    from meetingtasks.submission import Submission
 
 #: how long a key is remembered, from its first use
 KEPT_S: Final = 86_400
@@ -42,6 +39,24 @@ class Duplicate:
     task_id: str
 
 
+class Keyed(Protocol):
+    """What is to be sent, as a submission or from the outbox, and what its key claims."""
+
+    @property
+    def task_id(self) -> str:
+        """The task's id."""
+
+    @property
+    def claim(self) -> Claim | None:
+        """What its idempotency key claims; None without one."""
+
+    def under(self, task_id: str) -> Self:
+        """Return it under another id."""
+
+
+KeyedT = TypeVar("KeyedT", bound=Keyed)
+
+
 def claim_of(request: TaskRequest, task_type: str, payload: Mapping[str, Any]) -> Claim | None:
     """Return what a request's key claims, by the type's own name and the checked payload; None without a key."""
     if request.idempotency_key is None:
@@ -55,7 +70,7 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:40]
 
 
-def settle(store: TaskStore, submissions: Sequence[Submission]) -> list[Submission | Duplicate | TaskConflict]:
+def settle(store: TaskStore, submissions: Sequence[KeyedT]) -> list[KeyedT | Duplicate | TaskConflict]:
     """Look at the keys of submissions, in order: what is to be sent, under which id, and what is there already.
 
     A TaskConflict (code ``idempotency_conflict``) stands for a key that was used for another request.
@@ -66,20 +81,25 @@ def settle(store: TaskStore, submissions: Sequence[Submission]) -> list[Submissi
     standing = store.claim_many([(claim.name, s.task_id, claim.digest) for s, claim in keyed], kept_s=KEPT_S)
     known = store.known([task_id for task_id, _ in standing])
     settled = {
-        id(submission): _settled(submission, first, is_there=first[0] in known, own=claim.digest)
+        id(submission): _settled(submission, first, is_there=first[0] in known, own=claim)
         for (submission, claim), first in zip(keyed, standing, strict=True)
     }
     return [settled.get(id(submission), submission) for submission in submissions]
 
 
+def answer(own: Claim, task_id: str, digest: str) -> Duplicate | TaskConflict:
+    """Say what a key is answered that stands for a task already."""
+    if digest == own.digest:
+        return Duplicate(task_id)
+    return TaskConflict(
+        f"this idempotency key was used for another request, which became task {task_id}",
+        code="idempotency_conflict",
+        task_id=task_id,
+    )
+
+
 def _settled(
-    submission: Submission, first: tuple[str, str], *, is_there: bool, own: str
-) -> Submission | Duplicate | TaskConflict:
-    task_id, digest = first
-    if digest != own:
-        return TaskConflict(
-            f"this idempotency key was used for another request, which became task {task_id}",
-            code="idempotency_conflict",
-            task_id=task_id,
-        )
-    return Duplicate(task_id) if is_there else replace(submission, task_id=task_id)
+    submission: KeyedT, first: tuple[str, str], *, is_there: bool, own: Claim
+) -> KeyedT | Duplicate | TaskConflict:
+    told = answer(own, *first)
+    return told if is_there or isinstance(told, TaskConflict) else submission.under(told.task_id)

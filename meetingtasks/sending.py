@@ -26,7 +26,7 @@ def send(
     kept = None if recorded else outbox.of(app)
     store = cast("TaskStoreBackend", app.backend).store if kept is None else kept.sender.store
     if submission.claim is not None and not recorded:
-        settled = idempotency.settle(store, [submission])[0]
+        settled = (idempotency.settle(store, [submission]) if kept is None else kept.settle([submission]))[0]
         if isinstance(settled, TaskConflict):
             raise settled
         if isinstance(settled, idempotency.Duplicate):
@@ -64,7 +64,10 @@ def _by_outbox(
     producer = options.pop("producer", None)
     if not isinstance(producer, outbox.OutboxProducer):
         producer = outbox.OutboxProducer(kept, producer)
+    producer.claim = submission.claim
     result = _published(app, submission, task, {**options, "producer": producer})
+    if producer.duplicate is not None:
+        return app.AsyncResult(producer.duplicate.task_id)
     if not producer.is_first():
         raise _taken(submission)
     return result

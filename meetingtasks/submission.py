@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
@@ -56,6 +56,10 @@ class Submission:
     def state(self) -> TaskState:
         """The state in which the task is accepted."""
         return TaskState(self.values["state"])
+
+    def under(self, task_id: str) -> Self:
+        """Return it as the submission of another id."""
+        return replace(self, task_id=task_id)
 
 
 def celery_wishes(options: dict[str, Any], *, broker_url: str, clock: Clock = SYSTEM) -> dict[str, Any]:

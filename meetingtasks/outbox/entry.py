@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from kombu.utils import json
 
 from meetingtasks.clock import SYSTEM
+from meetingtasks.idempotency import Claim
 from meetingtasks.records import TaskRecord, from_fields, to_fields
 from meetingtasks.states import Priority, TaskState
 from meetingtasks.submission import RECORD_HEADER
@@ -29,6 +30,7 @@ class Entry:
     cancelled_by: str | None = None  # None: it is not cancelled
     cancel_reason: str = ""
     problem: str = ""  # why the broker refused it
+    claim: Claim | None = None  # of its idempotency key
 
     @property
     def body(self) -> Any:
@@ -60,6 +62,10 @@ class Entry:
     def tried(self) -> Self:
         """Return it as one that may have been sent."""
         return replace(self, maybe_sent=True)
+
+    def under(self, task_id: str) -> Self:
+        """Return it as the message of another id. Only for ids that were made here: they occur nowhere by chance."""
+        return replace(self, task_id=task_id, message=self.message.replace(self.task_id, task_id))
 
     def record(self) -> TaskRecord:
         """Return what is known of the task while it is here."""

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from meetingtasks.clock import SYSTEM, Clock
-from meetingtasks.errors import OutboxFull, OutboxUnavailable
+from meetingtasks.errors import OutboxFull, OutboxUnavailable, TaskConflict
+from meetingtasks.idempotency import Claim, Duplicate
+from meetingtasks.outbox import claims
 from meetingtasks.outbox.entry import Entry
 from meetingtasks.outbox.limits import Limits
-from meetingtasks.outbox.schema import SCHEMA
+from meetingtasks.outbox.schema import connect
 
 #: longer than a batch can take with all its time limits
 LEASE_S: Final = 30.0
@@ -32,7 +34,8 @@ HELD_S: Final = 60.0
 #: what a caller is told to wait when the outbox is full
 RETRY_AFTER_S: Final = 5.0
 
-_COLUMNS: Final = "task_id, message, accepted_ms, maybe_sent, cancelled_by, cancel_reason, problem"
+_COLUMNS: Final = "task_id, message, accepted_ms, maybe_sent, cancelled_by, cancel_reason, problem, name, digest"
+_FROM: Final = "FROM entries LEFT JOIN claims USING (task_id)"
 _FREE: Final = "(claimant = '' AND claimed_until_ms <= :now)"  # claimed_until_ms without a claimant: held
 
 
@@ -62,15 +65,13 @@ class OutboxFile:
 
     # -- accepting --------------------------------------------------------------------------------------------------
 
-    def put(self, entries: Sequence[Entry], *, origin: str) -> set[str]:
-        """Keep tasks, all or none but those whose id is here already; returns the ids that were taken.
+    def put(self, entries: Sequence[Entry], *, origin: str) -> dict[str, Duplicate | TaskConflict]:
+        """Keep tasks, all or none but those whose id or idempotency key is here already; returns what these are told.
 
         OutboxFull or OutboxUnavailable: none was kept.
         """
         with self._transaction() as db:
-            taken = {entry.task_id for entry in entries if _has(db, entry.task_id)}
-            by_id = {entry.task_id: entry for entry in reversed(entries)}  # of two with one id the first counts
-            fresh = [entry for entry in entries if entry.task_id not in taken and entry is by_id[entry.task_id]]
+            fresh, taken = claims.sort_out(db, entries)
             self._make_sure_of_room(db, fresh)
             db.executemany(
                 "INSERT INTO entries (task_id, level, origin, accepted_ms, message, maybe_sent) VALUES (?,?,?,?,?,?)",
@@ -112,7 +113,7 @@ class OutboxFile:
             if db.execute("SELECT 1 FROM entries WHERE claimant NOT IN ('', ?) LIMIT 1", (claimant,)).fetchone():
                 return []
             rows = db.execute(
-                f"SELECT seq, {_COLUMNS} FROM entries WHERE {_FREE} ORDER BY level, seq LIMIT :count",  # noqa: S608 - constants
+                f"SELECT seq, {_COLUMNS} {_FROM} WHERE {_FREE} ORDER BY level, seq LIMIT :count",
                 {"now": now_ms, "count": count},
             ).fetchall()
             until_ms = now_ms + round(LEASE_S * 1000)
@@ -142,6 +143,15 @@ class OutboxFile:
         )
         self._write(statement, until_ms, problem[:500], claimant, task_id)
 
+    def rename(self, claimant: str, old: Entry, new: Entry) -> None:
+        """Keep a claimed task under another id from now on."""
+        with self._transaction() as db:
+            db.execute("UPDATE claims SET task_id = ? WHERE task_id = ?", (new.task_id, old.task_id))
+            db.execute(
+                "UPDATE entries SET task_id = ?, message = ? WHERE task_id = ? AND claimant = ?",
+                (new.task_id, new.message, old.task_id, claimant),
+            )
+
     def settle(self, claimant: str) -> int:
         """Remove all claimed tasks: they have reached the broker. Returns their number."""
         return self._write("DELETE FROM entries WHERE claimant = ?", claimant)
@@ -152,14 +162,21 @@ class OutboxFile:
         """Return a kept task, or None."""
         if not self.exists:
             return None
-        rows = self._rows(f"SELECT {_COLUMNS} FROM entries WHERE task_id = :id", id=task_id)  # noqa: S608 - constants
+        rows = self._rows(f"SELECT {_COLUMNS} {_FROM} WHERE task_id = :id", id=task_id)
         return _entry(rows[0]) if rows else None
+
+    def keyed(self, claim: Claim) -> Duplicate | TaskConflict | None:
+        """Return what an idempotency key is told that a kept task came with; None when there is none."""
+        if not self.exists:
+            return None
+        with self._opened() as db:
+            return claims.standing(db, claim)
 
     def entries(self, limit: int) -> list[Entry]:
         """Return kept tasks in the order in which they will be sent."""
         if not self.exists:
             return []
-        query = f"SELECT {_COLUMNS} FROM entries ORDER BY level, seq LIMIT :limit"  # noqa: S608 - constants
+        query = f"SELECT {_COLUMNS} {_FROM} ORDER BY level, seq LIMIT :limit"
         return [_entry(row) for row in self._rows(query, limit=limit)]
 
     def totals(self) -> Totals:
@@ -221,7 +238,7 @@ class OutboxFile:
         with self._lock:
             try:
                 if self._connection is None:
-                    self._connection = _connect(self.path)
+                    self._connection = connect(self.path, busy_s=BUSY_S)
                 yield self._connection
             except (sqlite3.Error, OSError) as error:
                 if not isinstance(error, sqlite3.OperationalError):
@@ -251,36 +268,8 @@ def _is_alive(claimant: str) -> bool:
     return True
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open the file, made when it is not there; only this user may read it, for it holds payloads."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        _refuse_damaged(db)
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = 1; COMMIT")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _refuse_damaged(db: sqlite3.Connection) -> None:
-    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise sqlite3.DatabaseError(f"the file is damaged: {found}")
-
-
-def _has(db: sqlite3.Connection, task_id: str) -> bool:
-    return db.execute("SELECT 1 FROM entries WHERE task_id = ?", (task_id,)).fetchone() is not None
-
-
 def _entry(row: Sequence[Any]) -> Entry:
-    task_id, message, accepted_ms, maybe_sent, cancelled_by, cancel_reason, problem = row
+    task_id, message, accepted_ms, maybe_sent, cancelled_by, cancel_reason, problem, name, digest = row
     return Entry(
         task_id=task_id,
         message=message,
@@ -289,4 +278,5 @@ def _entry(row: Sequence[Any]) -> Entry:
         cancelled_by=cancelled_by,
         cancel_reason=cancel_reason,
         problem=problem,
+        claim=None if name is None else Claim(name, digest),
     )

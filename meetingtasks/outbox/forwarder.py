@@ -5,15 +5,26 @@ Where the process dies:
 * before the batch is sent: its claims end with it, another process sends the batch;
 * between sending and removing: another one sends it again, and the task's id makes the second sending nothing: a live
   message is refused by the broker, and one of a task that has run is refused by its record when it would start.
+
+The idempotency key of a kept task is claimed in the store before it is sent. When it was used elsewhere meanwhile, the
+kept task ends as cancelled, with a record that names the other one. Where the process dies:
+
+* between claiming and sending: the next one finds the claim to be the task's own;
+* after the record of such an end was made: it is made and ended again, which changes nothing.
+* The claim of a process that died before it sent anything is made good: the kept task takes the claimed id, and its own
+  ends first, so a process that dies between the two leaves an entry that ends once more.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from meetingtasks.clock import SYSTEM, Clock
+from meetingtasks.errors import TaskConflict
+from meetingtasks.idempotency import Duplicate, settle
 from meetingtasks.outbox.away import is_away
 from meetingtasks.outbox.entry import Entry
 from meetingtasks.outbox.file import OutboxFile, claimant_name
@@ -55,20 +66,35 @@ class Forwarder:
         now_ms = self._clock.now_ms()
         oldest_ms = now_ms - self._file.limits.max_age_s * 1000
         left = []
-        for entry, stored in zip(entries, self._sender.known(e.task_id for e in entries), strict=True):
+        settled = settle(self._sender.store, entries)
+        known = self._sender.known(e.task_id for e in entries)
+        for entry, stored, claimed in zip(entries, known, settled, strict=True):
+            is_own = not isinstance(claimed, TaskConflict) and claimed.task_id == entry.task_id
             if _is_somebody_elses(entry, stored):
                 log.warning(
                     "a kept task's id was taken by another task; it is dropped", extra={"task_id": entry.task_id}
                 )
             elif entry.cancelled_by is not None:
                 self._sender.cancel(entry)
-            elif stored.get("state") and TaskState(stored["state"]).is_final:
+            elif is_own and stored.get("state") and TaskState(stored["state"]).is_final:
                 continue
             elif entry.is_past(now_ms) or entry.accepted_ms < oldest_ms:
                 self._sender.expire(entry)
+            elif not is_own:
+                left += self._given_way(entry, claimed)
             else:
                 left.append(entry)
         return left
+
+    def _given_way(self, entry: Entry, claimed: Entry | Duplicate | TaskConflict) -> list[Entry]:
+        """End a task whose idempotency key stands for another one, and return that one where it is yet to be sent."""
+        why = claimed.message if isinstance(claimed, TaskConflict) else f"duplicate of {claimed.task_id}"
+        log.warning("a kept task's idempotency key was used elsewhere", extra={"task_id": entry.task_id, "why": why})
+        self._sender.cancel(replace(entry, cancel_reason=why))
+        if not isinstance(claimed, Entry):
+            return []
+        self._file.rename(self._me, entry, claimed)
+        return [claimed]
 
     def _send(self, entries: Sequence[Entry]) -> None:
         if not entries:

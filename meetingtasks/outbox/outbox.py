@@ -11,12 +11,13 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from meetingtasks.clock import SYSTEM
-from meetingtasks.errors import MeetingTasksError
+from meetingtasks.errors import MeetingTasksError, TaskConflict
+from meetingtasks.idempotency import Duplicate, KeyedT, settle
 from meetingtasks.outbox.away import is_away
 from meetingtasks.outbox.entry import Entry
 from meetingtasks.outbox.file import OutboxFile
@@ -35,10 +36,10 @@ TELL_EVERY_S: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Handed:
-    """Where tasks went, and which of those kept here were not accepted because their id is here already."""
+    """Where tasks went, and what those are told, by their ids, whose id or idempotency key is here already."""
 
     kept: bool
-    taken: frozenset[str] = frozenset()
+    taken: Mapping[str, Duplicate | TaskConflict] = field(default_factory=dict)
 
 
 class Outbox:
@@ -78,6 +79,18 @@ class Outbox:
 
     # -- submitting -------------------------------------------------------------------------------------------------
 
+    def settle(self, submissions: Sequence[KeyedT]) -> list[KeyedT | Duplicate | TaskConflict]:
+        """Look at the keys of submissions as ``idempotency.settle``: at the kept tasks first, then at the store.
+
+        While the broker is away the kept ones alone tell; whose key is new goes on, and is claimed where it is kept.
+        """
+        # in this order: what is not in the file any more has its claim in the store
+        kept = [None if submission.claim is None else self.file.keyed(submission.claim) for submission in submissions]
+        new = [submission for submission, told in zip(submissions, kept, strict=True) if told is None]
+        unsettled: list[KeyedT | Duplicate | TaskConflict] = list(new)
+        settled = iter(self.ask(lambda: settle(self.sender.store, new), while_away=unsettled))
+        return [next(settled) if told is None else told for told in kept]
+
     def hand_over(self, entries: Sequence[Entry], send: Callable[[], Any] | None = None) -> Handed:
         """Submit to the broker, or keep while it is away. ``send`` is another way to the broker than our own.
 
@@ -102,7 +115,7 @@ class Outbox:
         self._ensure_thread()
         if not self.is_away:  # it came back while these waited
             self._wake.set()
-        return Handed(kept=True, taken=frozenset(taken))
+        return Handed(kept=True, taken=taken)
 
     def lost(self, error: Exception) -> None:
         """Take note that the broker is away."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kombu import Connection
 
 from meetingtasks.errors import TaskConflict
+from meetingtasks.idempotency import Claim, Duplicate
 from meetingtasks.outbox.away import is_away
 from meetingtasks.outbox.entry import Entry, entry_of
 from meetingtasks.outbox.outbox import Outbox
@@ -15,11 +17,14 @@ from meetingtasks.outbox.outbox import Outbox
 class OutboxProducer:
     """Publishes one task to the broker, or keeps it while that is away; ``kept`` says which.
 
+    ``claim``: what the task's idempotency key claims; ``duplicate``: the task that is kept under it already.
     ``other``: a producer that the caller brought, by which the broker is reached instead of our own connections.
     """
 
     def __init__(self, outbox: Outbox, other: Any = None) -> None:
         self.kept = False
+        self.claim: Claim | None = None
+        self.duplicate: Duplicate | None = None
         self.entry: Entry | None = None
         self._outbox = outbox
         self._other = other
@@ -31,7 +36,7 @@ class OutboxProducer:
 
     def publish(self, body: Any, **arguments: Any) -> None:
         """Publish as ``kombu.Producer.publish``. Raises TaskConflict, OutboxFull or OutboxUnavailable besides."""
-        self.entry = entry = entry_of(body, arguments)
+        self.entry = entry = replace(entry_of(body, arguments), claim=self.claim)
         mark = entry.publish["mt_mark"]
 
         def send() -> Any:
@@ -57,8 +62,10 @@ class OutboxProducer:
     def _handed(self, entry: Entry, send: Any) -> None:
         handed = self._outbox.hand_over([entry], send)
         self.kept = handed.kept
-        if handed.taken:
-            raise TaskConflict(f"the task id {entry.task_id} is taken", task_id=entry.task_id)
+        told = handed.taken.get(entry.task_id)
+        if isinstance(told, TaskConflict):
+            raise told
+        self.duplicate = told
 
 
 class Capture:

@@ -10,7 +10,6 @@ import pytest
 from meetingtasks.cli.main import run
 from meetingtasks.dispatcher import TaskDispatcher
 from meetingtasks.embedded import EmbeddedServer
-from meetingtasks.errors import BrokerUnavailable
 from meetingtasks.settings import load
 from meetingtasks.states import TaskState
 from tests.integration.outbox.test_dispatching import REQUEST
@@ -81,11 +80,3 @@ def test_an_outbox_that_is_off_says_so(mt: Call, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("MT_OUTBOX_PATH", "off")
     code, answer = mt("list")
     assert (code, answer["error"]["code"]) == (2, "settings_invalid")
-
-
-def test_a_submission_with_an_idempotency_key_is_refused_while_nobody_can_look_it_up(
-    kept: tuple[TaskDispatcher, list[str]],
-) -> None:
-    with pytest.raises(BrokerUnavailable):
-        kept[0].dispatch({**REQUEST, "idempotency_key": "k"})
-    kept[0].stop()

@@ -6,6 +6,8 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from meetingtasks.clock import ManualClock
 from meetingtasks.errors import BrokerUnavailable, OutboxFull, OutboxUnavailable
+from meetingtasks.idempotency import Claim, Duplicate
 from meetingtasks.outbox.entry import Entry, entry_of
 from meetingtasks.outbox.file import HELD_S, LEASE_S, OutboxFile, claimant_name
 from meetingtasks.outbox.limits import Limits
@@ -102,8 +105,8 @@ def test_a_full_outbox_refuses_and_says_when_to_come_again(
 
 
 def test_an_id_is_kept_once(file: OutboxFile) -> None:
-    assert file.put([entry("a", payload=1), entry("a", payload=2)], origin="a") == set()
-    assert file.put([entry("a", payload=3), entry("b")], origin="a") == {"a"}
+    assert file.put([entry("a", payload=1), entry("a", payload=2)], origin="a") == {}
+    assert set(file.put([entry("a", payload=3), entry("b")], origin="a")) == {"a"}
     found = file.find("a")
     assert found is not None
     assert found.values["payload"] == 1
@@ -265,3 +268,25 @@ def test_the_outbox_is_off_or_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MT_OUTBOX_PATH", "off")
     assert load().outbox_path is None
     assert os.environ["MT_OUTBOX_PATH"] == "off"
+
+
+def test_a_file_of_the_first_version_gets_what_it_lacks_and_keeps_its_tasks(
+    file: OutboxFile, tmp_path: Path, clock: ManualClock
+) -> None:
+    file.put([entry("a")], origin="a")
+    file.close()
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as db:
+        db.executescript("DROP TRIGGER claims_out; DROP TABLE claims; PRAGMA user_version = 1")
+    newer = opened(tmp_path, clock)
+    assert newer.put([replace(entry("b"), claim=Claim("key", "digest"))], origin="a") == {}
+    assert [(kept.task_id, kept.claim) for kept in newer.entries(10)] == [("a", None), ("b", Claim("key", "digest"))]
+    assert newer.keyed(Claim("key", "digest")) == Duplicate("b")
+    newer.purge()
+    assert newer.keyed(Claim("key", "digest")) is None
+
+
+def test_a_full_outbox_claims_no_key(tmp_path: Path, clock: ManualClock) -> None:
+    file = opened(tmp_path, clock, max_tasks=1)
+    with pytest.raises(OutboxFull):
+        file.put([replace(entry("a"), claim=Claim("key", "digest")), entry("b")], origin="a")
+    assert file.keyed(Claim("key", "digest")) is None
