@@ -9,6 +9,7 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
 
 from meetingtasks.api import events, health, openapi, problems, queues, runs, task_types, tasks, websocket
 from meetingtasks.api.edge import Edge
@@ -68,6 +69,14 @@ def create_api(
     )
     api.state.insecure_local = insecure_local
     api.state.streams = Streams()
+    if chosen.api_origins:
+        api.add_middleware(
+            CORSMiddleware,
+            allow_origins=chosen.api_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+        )
     api.add_middleware(Edge, hosts=OWN_NAMES if insecure_local else None)
     problems.install(api)
     routes = checked(ROUTERS)

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/health", tags=["health"])
 class Health(BaseModel):
     """The state of this process, or of the broker as it sees it."""
 
-    status: Literal["ok", "broker_away"]
+    status: Literal["ok", "buffering", "broker_away"]
 
 
 @router.get("/live", response_model=Health)
@@ -30,10 +30,12 @@ def live() -> Health:
 @router.get("/ready", response_model=Health, responses={503: {"model": Health}})
 @open_to_all
 def ready(fleet: FleetOf, response: Response) -> Health:
-    """Answer 200 while the broker answers."""
+    """Answer 200 while submissions are accepted: by the broker, or (``buffering``) by this machine's outbox."""
     try:
         fleet.dispatcher.get_stats()
     except BrokerUnavailable:
+        if fleet.dispatcher.outbox is not None:
+            return Health(status="buffering")
         response.status_code = 503
         return Health(status="broker_away")
     return Health(status="ok")

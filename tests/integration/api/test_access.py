@@ -1,6 +1,7 @@
 """Who may do what over HTTP."""
 
 import time
+from pathlib import Path
 
 import jwt
 import pytest
@@ -102,3 +103,25 @@ def test_a_route_without_an_access_rule_does_not_start() -> None:
     router.add_api_route("/hole", lambda: {"open": True})
     with pytest.raises(SettingsError, match="/api/hole has no access rule"):
         checked([("/api", router)])
+
+
+def test_only_pages_of_the_allowed_origins_may_use_it_from_a_browser(broker_url: str) -> None:
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Authorization"}
+    api = create_api(load(broker_url=broker_url, api_origins=("https://meet.example",)))
+    with TestClient(api) as client:
+        for origin, allowed in (("https://meet.example", "https://meet.example"), ("https://other.example", None)):
+            answer = client.options("/api/v1/tasks", headers={"Origin": origin, **asks})
+            assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+    with TestClient(create_api(load(broker_url=broker_url))) as client:
+        answer = client.get("/health/live", headers={"Origin": "https://meet.example"})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.parametrize(("outbox", "status", "told"), [("off", 503, "broker_away"), ("kept", 200, "buffering")])
+def test_it_says_whether_submissions_are_accepted_while_the_broker_is_away(
+    outbox: str, status: int, told: str, tmp_path: Path
+) -> None:
+    path = "off" if outbox == "off" else str(tmp_path / outbox)
+    with TestClient(create_api(load(broker_url="redis://127.0.0.1:1/0", outbox_path=path))) as client:
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()) == (status, {"status": told})
