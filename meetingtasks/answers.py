@@ -13,6 +13,9 @@ from meetingtasks.records import TaskRecord
 from meetingtasks.requests import TaskResponse
 from meetingtasks.states import TaskState
 
+#: what the libraries that speak with the broker raise when it does not answer, or refuses
+BROKER_ERRORS = (RedisError, OperationalError, ConnectionError)
+
 
 def response_of(record: TaskRecord) -> TaskResponse:
     """Return what a caller is told about a record."""
@@ -45,6 +48,14 @@ def completed_result(record: TaskRecord) -> Any:
     )
 
 
+def unavailable(error: BaseException) -> BrokerUnavailable:
+    """Return what a caller is told of a connection's failure."""
+    if isinstance(error, ResponseError) or isinstance(error.__cause__, ResponseError):
+        full = "disk full on the broker: " if "No space left" in str(error) else ""
+        return BrokerUnavailable(f"the broker refuses this: {full}{error}")
+    return BrokerUnavailable(f"the broker does not answer: {error}")
+
+
 class translated:  # noqa: N801 - reads as a word in a with statement
     """Turns a connection's failure into BrokerUnavailable."""
 
@@ -54,8 +65,5 @@ class translated:  # noqa: N801 - reads as a word in a with statement
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(exc, ResponseError) or isinstance(getattr(exc, "__cause__", None), ResponseError):
-            full = "disk full on the broker: " if "No space left" in str(exc) else ""
-            raise BrokerUnavailable(f"the broker refuses this: {full}{exc}") from exc
-        if isinstance(exc, RedisError | OperationalError | ConnectionError):
-            raise BrokerUnavailable(f"the broker does not answer: {exc}") from exc
+        if isinstance(exc, BROKER_ERRORS):
+            raise unavailable(exc) from exc

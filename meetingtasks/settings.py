@@ -109,7 +109,9 @@ class Settings(BaseSettings):
     api_origins: tuple[str, ...] = Field(
         (), description="Origins whose pages may use the API from a browser, as a JSON list; empty: none but its own"
     )
-    api_rate_per_s: float = Field(50.0, gt=0, description="Frames per second that one WebSocket may send; HTTP requests are not limited")
+    api_rate_per_s: float = Field(
+        50.0, gt=0, description="Frames per second that one WebSocket may send; HTTP requests are not limited"
+    )
     api_burst: int = Field(200, ge=1, description="Frames that it may send at once, before that rate holds")
     api_upload_max_bytes: int = Field(
         4_294_967_296, ge=1024, description="Largest upload over HTTP, all files of a request together"

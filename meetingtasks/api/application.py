@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from meetingtasks.api import events, health, openapi, problems, queues, runs, task_types, tasks, websocket
+from meetingtasks.api import dead_letters, events, health, openapi, problems, queues, runs, task_types, tasks, websocket
 from meetingtasks.api.edge import Edge
 from meetingtasks.api.fleet import Fleet
 from meetingtasks.api.guard import checked
@@ -31,6 +31,7 @@ ROUTERS: Final[tuple[tuple[str, APIRouter], ...]] = (
     (PREFIX, runs.router),
     (PREFIX, events.router),
     (PREFIX, queues.router),
+    (PREFIX, dead_letters.router),
     (PREFIX, task_types.router),
 )
 

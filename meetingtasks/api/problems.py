@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from meetingtasks import errors
+from meetingtasks.answers import BROKER_ERRORS, unavailable
 from meetingtasks.logs import mask
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ _BY_STATUS: Final = {404: "not_found", 405: "method_not_allowed"}
 def install(api: FastAPI) -> None:
     """Tell every error of an application in one shape."""
     api.add_exception_handler(errors.MeetingTasksError, _ours)
+    for kind in BROKER_ERRORS:
+        api.add_exception_handler(kind, _of_the_broker)
     api.add_exception_handler(RequestValidationError, _of_parameters)
     api.add_exception_handler(HTTPException, _of_routing)
     api.add_exception_handler(ClientDisconnect, _gone)
@@ -100,6 +103,10 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
     if status == 401:  # noqa: PLR2004 - the status itself
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body_of(request, error.body()), status, headers)
+
+
+async def _of_the_broker(request: Request, error: Exception) -> JSONResponse:
+    return await _ours(request, unavailable(error))
 
 
 async def _of_parameters(request: Request, error: Exception) -> JSONResponse:
