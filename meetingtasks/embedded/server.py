@@ -208,8 +208,8 @@ class EmbeddedServer:
             raise
         if again and LOADED_IN_PART in log_path.read_bytes()[log_start:]:
             # Of a transaction that was cut inside a command the server drops that command alone and keeps the rest in
-            # its file, where the next write would complete it (seen on Redis 7.0.15). A second start drops the rest as well;
-            # only a client that writes within the milliseconds between the two comes too early.
+            # its file, where the next write would complete it (seen on Redis 7.0.15). A second start drops the rest as
+            # well; only a client that writes within the milliseconds between the two comes too early.
             self._end(signal.SIGTERM, 10.0)
             self._launch(program, again=False)
 
