@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,26 +54,6 @@ class DeadLetterPage(BaseModel):
     after: str | None
 
 
-class DeadLetterGroup(BaseModel):
-    """Letters of one kind of failure; ``example`` is the newest one's task id."""
-
-    by: str
-    count: int
-    first_ms: int
-    last_ms: int
-    type: str
-    queue: str
-    error_class: str
-    code: str
-    message: str
-    example: str
-
-    @classmethod
-    def of(cls, group: Group) -> Self:
-        """Show a group."""
-        return cls(**asdict(group))
-
-
 class NewPayload(BaseModel):
     """The corrected payload of a letter."""
 
@@ -114,11 +93,11 @@ def find(fleet: FleetOf, who: DlqAdmin, query: Annotated[DeadLetterQuery, Query(
     return DeadLetterPage(letters=[TaskView.of(record) for record in page.letters], after=page.after)
 
 
-@router.get("/groups", response_model=list[DeadLetterGroup], responses=documented(401, 403, 503))
-def groups(fleet: FleetOf, who: DlqAdmin) -> list[DeadLetterGroup]:
+@router.get("/groups", response_model=list[Group], responses=documented(401, 403, 503))
+def groups(fleet: FleetOf, who: DlqAdmin) -> list[Group]:
     """List the kinds of failures, the most frequent first."""
     del who
-    return [DeadLetterGroup.of(group) for group in fleet.dispatcher.dead_letters.groups()]
+    return fleet.dispatcher.dead_letters.groups()
 
 
 @router.post("/requeue", response_model=RequeuedLetters, responses=documented(400, 401, 403, 413, 415, 422, 503))
